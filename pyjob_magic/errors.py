@@ -1,0 +1,191 @@
+"""Every exception of the package.
+
+::
+
+    PyJobError
+    ├── OptionError            an option of the magic has a value that cannot be
+    ├── SourceError            the code cannot travel or is no plain Python
+    ├── ManifestError          a manifest (a file, an object) is not a PyTorchJob
+    ├── TargetError            the target cannot be reached or started
+    ├── ApiError               the API answered with an error; keeps its Status
+    │   ├── UnauthorizedError  401
+    │   ├── ForbiddenError     403
+    │   ├── NotFoundError      404
+    │   ├── ExistsError        409, reason AlreadyExists
+    │   ├── ConflictError      409, any other reason
+    │   ├── GoneError          410
+    │   └── InvalidError       400, 413, 415, 422
+    ├── JobFailedError         a job that was waited for has failed
+    ├── JobTimeoutError        a job that was waited for has not ended in time (also a TimeoutError)
+    └── DetachedError          the waiting was interrupted; the job goes on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class PyJobError(Exception):
+    """Base of every error here; a notebook shows it without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that IPython shows instead of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class OptionError(PyJobError):
+    """An option of the magic, or a field of the panel, has a value that cannot be.
+
+    Parameters
+    ----------
+    option
+        The option as it is typed, such as ``--memory``; ``NAME`` for the name.
+    reason
+        Why, and what to do.
+    """
+
+    def __init__(self, option: str, reason: str) -> None:
+        super().__init__(f"{option}: {reason}")
+        self.option = option
+        self.reason = reason
+
+
+class SourceError(PyJobError):
+    """The code cannot travel or is no plain Python.
+
+    Parameters
+    ----------
+    reason
+        Why, and what to do.
+    line
+        Line of the cell, counted from 1 below the line of the magic; None for the whole cell.
+    """
+
+    def __init__(self, reason: str, *, line: int | None = None) -> None:
+        super().__init__(f"line {line} of the cell: {reason}" if line else f"the cell: {reason}")
+        self.reason = reason
+        self.line = line
+
+
+class ManifestError(PyJobError):
+    """A manifest is not a PyTorchJob; the message names the field."""
+
+
+class TargetError(PyJobError):
+    """The target cannot be reached or started."""
+
+
+class ApiError(PyJobError):
+    """The API answered a request with an error.
+
+    Parameters
+    ----------
+    action
+        What was asked, such as ``create PyTorchJob 'mnist'``.
+    message
+        The server's own words.
+    target
+        Name of the target that answered.
+    code
+        HTTP status code.
+    reason
+        The Status body's ``reason``, such as ``AlreadyExists``; empty if there was no Status.
+    details
+        The Status body's ``details``: name, kind and causes.
+    """
+
+    def __init__(
+        self,
+        action: str,
+        message: str,
+        *,
+        target: str,
+        code: int,
+        reason: str = "",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(f"{target} refused to {action} ({code}): {message}")
+        self.action = action
+        self.message = message
+        self.target = target
+        self.code = code
+        self.reason = reason
+        self.details = dict(details or {})
+
+
+class UnauthorizedError(ApiError):
+    """401: the credentials were not accepted."""
+
+
+class ForbiddenError(ApiError):
+    """403: not allowed, over a quota, or denied by the operator's webhook."""
+
+
+class NotFoundError(ApiError):
+    """404: no such object, or no such API on this server."""
+
+
+class ExistsError(ApiError):
+    """409: the namespace already holds an object of this name."""
+
+
+class ConflictError(ApiError):
+    """409: the object has changed in between."""
+
+
+class GoneError(ApiError):
+    """410: the resourceVersion is too old to watch from."""
+
+
+class InvalidError(ApiError):
+    """400, 413, 415 or 422: the request is malformed or the object invalid."""
+
+
+class JobFailedError(PyJobError):
+    """A job that was waited for has failed.
+
+    Parameters
+    ----------
+    job
+        Name of the PyTorchJob.
+    reason
+        Why, in the operator's words.
+    replica
+        The replica that failed first, such as ``worker-1``; None if none is known.
+    exit_code
+        What its process returned; 128 + n after signal n.
+    log
+        The end of its log.
+    """
+
+    def __init__(
+        self,
+        job: str,
+        reason: str,
+        *,
+        replica: str | None = None,
+        exit_code: int | None = None,
+        log: str = "",
+    ) -> None:
+        who = f"{replica} exited with code {exit_code}" if replica else reason
+        super().__init__(f"PyTorchJob {job!r} failed: {who}")
+        self.job = job
+        self.reason = reason
+        self.replica = replica
+        self.exit_code = exit_code
+        self.log = log
+
+    def _render_traceback_(self) -> list[str]:
+        lines = super()._render_traceback_()
+        if self.log:
+            lines += [f"End of the log of {self.replica}:", *self.log.splitlines()]
+        return lines
+
+
+class JobTimeoutError(PyJobError, TimeoutError):
+    """A job that was waited for has not ended in time; it goes on."""
+
+
+class DetachedError(PyJobError):
+    """The waiting for a job was interrupted; the job itself goes on."""

@@ -1,0 +1,1 @@
+"""The embedded API: PyTorchJobs as processes of this machine, behind the Kubernetes API."""

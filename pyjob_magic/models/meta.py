@@ -1,0 +1,75 @@
+"""What all Kubernetes objects share: the base model and the metadata."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+class KubeModel(BaseModel):
+    """Base of the wire models: camelCase on the wire, unknown fields kept as they came."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="allow",
+        serialize_by_alias=True,
+        validate_by_alias=True,
+        validate_by_name=True,
+        validate_assignment=True,
+    )
+
+    @classmethod
+    def from_wire(cls, data: Any) -> Self:
+        """Validate `data`, a JSON value as a server or a file has it."""
+        return cls.model_validate(data)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the JSON object: only what was set, and nothing that is None."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+
+
+class OwnerReference(KubeModel):
+    """The object that this one is deleted with."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+    controller: bool | None = None
+    block_owner_deletion: bool | None = None
+
+
+class ObjectMeta(KubeModel):
+    """Name, identity and origin of an object. Times are RFC 3339 strings in UTC."""
+
+    name: str | None = None
+    generate_name: str | None = None
+    namespace: str | None = None
+    uid: str | None = None
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    generation: int | None = None
+    resource_version: str | None = None
+    self_link: str | None = None  # Kubernetes stopped sending it in 1.20; CCI still does
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: list[OwnerReference] | None = None
+
+
+class KubeObject(KubeModel):
+    """An object with a kind and metadata."""
+
+    api_version: str
+    kind: str
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+
+    @property
+    def name(self) -> str:
+        """``metadata.name``, or an empty string before there is one."""
+        return self.metadata.name or ""
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the JSON object, kind first, also where the kind is only a default."""
+        return {"apiVersion": self.api_version, "kind": self.kind, **super().to_wire()}
