@@ -1,0 +1,259 @@
+"""From what a person says, and the source, to the PyTorchJob that is sent.
+
+Pure: the time, the suffix of generated names and where the cell stands are parameters.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from pyjob_magic import __version__, payload
+from pyjob_magic.edits import CONTAINER, EDITS, Wire, containers, mount, templates, unmount
+from pyjob_magic.errors import ManifestError
+from pyjob_magic.models import ConfigMap, OwnerReference, PyTorchJob
+from pyjob_magic.options import DEFAULT_IMAGE, JobOptions
+from pyjob_magic.payload import Payload
+from pyjob_magic.values import NAME_LENGTH
+
+SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+"""What generated names end in: no vowels, so no words. Source: ``k8s.io/apimachinery`` rand."""
+
+ANNOTATIONS = "pyjob-magic/"
+"""Prefix of the annotations that say where a job comes from."""
+
+_SOURCE_VOLUME = "pyjob-source"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a job comes from; kept as annotations, so that its code can be had back.
+
+    Parameters
+    ----------
+    time
+        When it was submitted, RFC 3339 in UTC.
+    suffix
+        Random end of generated names: five characters of `SUFFIX_ALPHABET`.
+    notebook, cell
+        File name of the notebook and id of the cell, where known.
+    line
+        The options as typed behind ``%%pytorchjob``.
+    target
+        Annotations that the target wants on its jobs.
+    """
+
+    time: str
+    suffix: str
+    notebook: str = ""
+    cell: str = ""
+    line: str = ""
+    target: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A PyTorchJob ready to be sent, and the source that is too large to travel inside it.
+
+    Parameters
+    ----------
+    job
+        The very object that submit POSTs.
+    config_map
+        The ConfigMap it mounts; it gets the job as its owner once that exists.
+    """
+
+    job: PyTorchJob
+    config_map: ConfigMap | None = None
+
+    def owned_config_map(self, owner: PyTorchJob) -> ConfigMap:
+        """Return the ConfigMap, owned by the created job `owner`: both are deleted together."""
+        assert self.config_map is not None
+        reference = OwnerReference(
+            api_version=owner.api_version,
+            kind=owner.kind,
+            name=owner.name,
+            uid=owner.metadata.uid or "",
+        )
+        owned = self.config_map.model_copy(deep=True)
+        owned.metadata.owner_references = [reference]
+        return owned
+
+    def __str__(self) -> str:
+        """Return what is sent, as YAML."""
+        parts = [self.job, *([self.config_map] if self.config_map else [])]
+        return "---\n".join(to_yaml(part.to_wire()) for part in parts)
+
+
+def build(
+    options: JobOptions, source: str, origin: Origin, *, base: PyTorchJob | None = None
+) -> Manifest:
+    """Return the manifest of a job that runs `source`.
+
+    Without a `base` the job has one Master and ``options.workers`` Workers, and says explicitly
+    what upstream would default badly: it does not restart failing code for ever, it frees the
+    accelerators when it ends, and it has room in ``/dev/shm``. A `base` keeps everything that the
+    options do not name.
+
+    Raises
+    ------
+    SourceError
+        If the source cannot travel or cannot run.
+    OptionError
+        If an option does not fit the base.
+    """
+    packed = payload.pack(source)
+    wire = copy.deepcopy(base.to_wire() if base else _DEFAULT)
+    for option, edit in EDITS.items():
+        if (value := getattr(options, option)) is not None:
+            edit(wire, value)
+    meta = wire.setdefault("metadata", {})
+    # A base gives its name only as a subject: sent again under it, it would meet itself.
+    subject = meta.get("name") or _first_comment(source) or origin.notebook
+    meta["name"] = options.name or generated_name(subject, origin.suffix)
+    meta["annotations"] = _where_from(meta.get("annotations", {}), packed, origin)
+    config_map = None if packed.inline else f"{meta['name']}-source-{origin.suffix}"
+    _run(wire, packed, config_map)
+    job = PyTorchJob.from_wire(wire)
+    return Manifest(job, _config_map(config_map, packed) if config_map else None)
+
+
+def load(text: str, *, file: str) -> PyTorchJob:
+    """Read a manifest, YAML or JSON, as found in `file`.
+
+    What a server adds (uid, status and the like) is left out, so that a fetched job can be sent
+    again; of several documents the one PyTorchJob counts.
+
+    Raises
+    ------
+    ManifestError
+        If it is no PyTorchJob; the message names the field.
+    """
+    try:
+        documents = [doc for doc in yaml.safe_load_all(text) if doc is not None]
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ManifestError(f"{file}: neither YAML nor JSON: {reason}") from None
+    jobs = [doc for doc in documents if isinstance(doc, dict) and doc.get("kind") == "PyTorchJob"]
+    if len(jobs) != 1:
+        raise ManifestError(f"{file}: holds {len(jobs)} PyTorchJobs; one is needed")
+    try:
+        job = PyTorchJob.from_wire(jobs[0])
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise ManifestError(f"{file}: {path}: {first['msg']}") from None
+    return _fresh(job)
+
+
+def to_yaml(wire: Mapping[str, Any]) -> str:
+    """Return a wire object as YAML, in its own order and without anchors."""
+    return yaml.dump(wire, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf"))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, and repeats what YAML would alias."""
+
+    def ignore_aliases(self, _: Any) -> bool:
+        return True
+
+
+def _text(dumper: _Dumper, data: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in data else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _fresh(job: PyTorchJob) -> PyTorchJob:
+    meta = job.metadata
+    kept = {"name": meta.name, "labels": meta.labels, "annotations": meta.annotations}
+    wire = job.to_wire() | {"metadata": {k: v for k, v in kept.items() if v is not None}}
+    wire.pop("status", None)
+    return PyTorchJob.from_wire(wire)
+
+
+_DEFAULT: Wire = {
+    "apiVersion": "kubeflow.org/v1",
+    "kind": "PyTorchJob",
+    "metadata": {},
+    "spec": {
+        "nprocPerNode": "1",
+        # A limit of 0 would make the operator delete every log when a replica fails.
+        "runPolicy": {"cleanPodPolicy": "Running", "backoffLimit": 3},
+        "pytorchReplicaSpecs": {
+            "Master": {
+                "replicas": 1,
+                "restartPolicy": "Never",
+                "template": {
+                    # Istio's proxy would block the rendezvous and keep replicas from ending.
+                    "metadata": {"annotations": {"sidecar.istio.io/inject": "false"}},
+                    "spec": {
+                        "containers": [
+                            {
+                                "name": CONTAINER,
+                                "image": DEFAULT_IMAGE,
+                                "volumeMounts": [{"name": "dshm", "mountPath": "/dev/shm"}],  # noqa: S108
+                            }
+                        ],
+                        # Containers get 64 MiB otherwise, too little for DataLoader and NCCL.
+                        "volumes": [{"name": "dshm", "emptyDir": {"medium": "Memory"}}],
+                    },
+                },
+            }
+        },
+    },
+}
+"""What a job is that nothing was said of."""
+
+
+def generated_name(subject: str, suffix: str) -> str:
+    """Return a name that tells the subject and is new: ``train-mnist-x7k2p``."""
+    words = re.sub(r"[^a-z0-9]+", "-", subject.lower()).lstrip("0123456789-")
+    return f"{words[: NAME_LENGTH - len(suffix) - 1].rstrip('-') or 'job'}-{suffix}"
+
+
+def _first_comment(source: str) -> str:
+    """Return the first words of a comment at the top of the source, or nothing."""
+    first = source.lstrip().partition("\n")[0]
+    return " ".join(re.findall(r"[\w-]+", first)[:4]) if first.startswith("#") else ""
+
+
+def _where_from(annotations: Mapping[str, str], packed: Payload, origin: Origin) -> dict[str, str]:
+    said = {
+        "version": __version__,
+        "submitted": origin.time,
+        "source-sha256": packed.sha256,
+        "notebook": origin.notebook,
+        "cell": origin.cell,
+        "line": origin.line,
+        **origin.target,
+    }
+    kept = {key: text for key, text in annotations.items() if not key.startswith(ANNOTATIONS)}
+    return kept | {ANNOTATIONS + key: text for key, text in said.items() if text}
+
+
+def _run(wire: Wire, packed: Payload, config_map: str | None) -> None:
+    """Make the packed source what every replica runs."""
+    spec = wire["spec"]
+    torchrun = spec.get("nprocPerNode", "1") != "1" or "elasticPolicy" in spec
+    for container in containers(wire):
+        container["command"] = packed.command(torchrun=torchrun)
+    for template in templates(wire):
+        unmount(template, _SOURCE_VOLUME)
+        if config_map:
+            volume = {"configMap": {"name": config_map}}
+            mount(template, _SOURCE_VOLUME, volume, payload.MOUNT_PATH, read_only=True)
+
+
+def _config_map(name: str, packed: Payload) -> ConfigMap:
+    return ConfigMap.from_wire(
+        {"metadata": {"name": name}, "data": {payload.FILE_NAME: packed.source.decode()}}
+    )
