@@ -50,6 +50,7 @@ $(READY): pyproject.toml constraints.txt
 		{ echo 'make: $(PYTHON) is older than 3.11; try make PYTHON=python3.11' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 		{ echo 'make: $(PYTHON) cannot make environments; on Debian: apt install python3-venv' >&2; exit 1; }
+	@echo 'Installing into .venv; the first time this fetches PyTorch and takes some minutes.'
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \

@@ -46,7 +46,9 @@ def processes_with(variable: str, value: str | Path) -> list[psutil.Process]:
     return [p for p in psutil.process_iter() if _environment(p).get(variable) == str(value)]
 
 
-def eventually(condition: Callable[[], T], *, timeout: float = 20.0, every: float = 0.02) -> T:
+def eventually(
+    condition: Callable[[], T | None], *, timeout: float = 20.0, every: float = 0.02
+) -> T:
     """Wait until `condition` returns something true, and return that.
 
     Parameters
@@ -66,9 +68,8 @@ def eventually(condition: Callable[[], T], *, timeout: float = 20.0, every: floa
 
 def _stop_api(home: Path) -> None:
     # Here, not above: what needs no API must not fail because the API cannot be imported.
-    from pyjob_magic.local.home import Home
-
     from pyjob_magic.local import launcher
+    from pyjob_magic.local.home import Home
 
     launcher.stop(Home(home), force=True)
 
