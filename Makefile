@@ -47,9 +47,9 @@ clean: ## Remove the environment and all caches
 # pip install --group needs pip 25.1. The stamp is made last: what fails half-way starts again.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo 'make: $(PYTHON) is older than 3.11; try make PYTHON=python3.11' >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' || \
-		{ echo 'make: $(PYTHON) cannot make environments; on Debian: apt install python3-venv' >&2; exit 1; }
+		{ echo 'make: this needs Python 3.11 or newer; try make PYTHON=python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || \
+		{ echo 'make: $(PYTHON) lacks venv; on Debian: apt install python3-venv' >&2; exit 1; }
 	@echo 'Installing into .venv; the first time this fetches PyTorch and takes some minutes.'
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'

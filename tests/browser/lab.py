@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import urllib.request
@@ -103,12 +102,12 @@ def _url(server: subprocess.Popen[bytes], runtime: Path, token: str, log: Path) 
 
 def _stop(server: subprocess.Popen[bytes], runtime: Path) -> None:
     """End the server, which ends its kernels; kill what does not go."""
-    kernels = [
-        child
-        for child in psutil.Process(server.pid).children(recursive=True)
-        if server.poll() is None and str(runtime) in " ".join(child.cmdline())
+    kernels = [  # known by the connection file on their command line
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if str(runtime) in " ".join(process.info["cmdline"] or ())
     ]
-    server.send_signal(signal.SIGTERM)
+    server.terminate()
     try:
         server.wait(20)
     except subprocess.TimeoutExpired:
