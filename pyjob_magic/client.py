@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 
 from pyjob_magic import errors
 from pyjob_magic.models import ConfigMap, Event, Pod, PyTorchJob
 
-WatchType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
-
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-_WATCH_SECONDS = 240
+_WATCH_SECONDS = 240.0
+_RETRIES = 6
 _JOB_LABELS = (
     "training.kubeflow.org/operator-name=pytorchjob-controller,training.kubeflow.org/job-name="
 )
@@ -49,22 +51,43 @@ class Target:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
-class LogStream:
-    """The log of one replica as it comes; `close` may be called from another thread."""
+class Streams:
+    """Open streams of one reader, which another thread can end."""
 
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: set[httpx.Response] = set()
+        self.closed = False
 
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._response.iter_raw()
+    @contextlib.contextmanager
+    def opened(self, response: httpx.Response) -> Iterator[None]:
+        """Hold `response` as long as it is read; close it afterwards."""
+        with self._lock:
+            self._open.add(response)
+        if self.closed:
+            _shut_down(response)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.discard(response)
+            response.close()
 
     def close(self) -> None:
-        """End the stream; a thread that is blocked in reading it sees its end."""
-        stream = self._response.extensions.get("network_stream")
-        connection = stream.get_extra_info("socket") if stream else None
-        if connection is not None:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        """End all streams, also those that are opened later."""
+        self.closed = True
+        with self._lock:
+            for response in self._open:
+                _shut_down(response)
+
+
+def _shut_down(response: httpx.Response) -> None:
+    """End the connection, so that a thread that is blocked in reading it goes on."""
+    stream = response.extensions.get("network_stream")
+    connection = stream.get_extra_info("socket") if stream else None
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 class Client:
@@ -150,19 +173,26 @@ class Client:
             params={"propagationPolicy": "Background"},
         )
 
-    def watch_job(
-        self, name: str, version: str | None, *, seconds: float = _WATCH_SECONDS
-    ) -> Iterator[tuple[WatchType, PyTorchJob]]:
-        """Yield the changes of the job `name` after `version`, until the server ends the watch.
+    def follow_job(
+        self, name: str, *, seconds: float | None = None, streams: Streams | None = None
+    ) -> Iterator[PyTorchJob | None]:
+        """Yield the job `name` as it is now and after each change; None when it is gone.
 
-        Raises
-        ------
-        GoneError
-            If `version` is too old: get the job and watch from there.
+        Ends when it is gone, after `seconds`, or when `streams` are closed.
         """
-        params = {"fieldSelector": f"metadata.name={name}", "resourceVersion": version or ""}
-        for kind, wire in self._watch(f"watch PyTorchJob {name!r}", self._jobs, params, seconds):
-            yield kind, PyTorchJob.from_wire(wire)
+        selector = {"fieldSelector": f"metadata.name={name}"}
+        action = f"watch PyTorchJob {name!r}"
+        for kind, wire in self._follow(action, self._jobs, selector, seconds, streams):
+            if kind == "SYNC":
+                if not wire["items"]:
+                    yield None
+                    return
+                yield PyTorchJob.from_wire(wire["items"][0])
+            elif kind == "DELETED":
+                yield None
+                return
+            else:
+                yield PyTorchJob.from_wire(wire)
 
     # -- what belongs to a job ----------------------------------------------------------------
 
@@ -173,6 +203,14 @@ class Client:
         # A job of the same name that is gone, or of another kind, may have left pods behind.
         pods = [Pod.from_wire(item) for item in items]
         return sorted((p for p in pods if _owned(p, job)), key=_replica_order)
+
+    def follow_pods(self, job: PyTorchJob, *, streams: Streams) -> Iterator[Pod]:
+        """Yield the pods of `job` as they are now and after each change, until closed."""
+        selector = {"labelSelector": f"{_JOB_LABELS}{job.name}"}
+        action = f"watch the pods of {job.name!r}"
+        for kind, wire in self._follow(action, f"{self._core}/pods", selector, None, streams):
+            pods = [Pod.from_wire(item) for item in (wire["items"] if kind == "SYNC" else [wire])]
+            yield from (pod for pod in pods if kind != "DELETED" and _owned(pod, job))
 
     def list_events(self, name: str) -> list[Event]:
         """Return the events about the job `name` and its replicas, oldest first."""
@@ -189,21 +227,19 @@ class Client:
         )
         return response.content
 
-    @contextlib.contextmanager
-    def follow_log(self, pod: str, *, tail: int | None = None) -> Iterator[LogStream]:
-        """Open the log of `pod` as a stream that ends with the container."""
+    def follow_log(
+        self, pod: str, *, tail: int | None = None, streams: Streams | None = None
+    ) -> Iterator[bytes]:
+        """Yield the log of `pod` as it comes, until the container has ended."""
+        action = f"follow the log of {pod}"
         request = self._http.build_request(
             "GET",
             self._log(pod),
             params={**_log_params(tail), "follow": "true"},
             timeout=httpx.Timeout(None, connect=5.0),
         )
-        with self._translating(f"follow the log of {pod}"):
-            response = self._send(f"follow the log of {pod}", request, stream=True)
-            try:
-                yield LogStream(response)
-            finally:
-                response.close()
+        with self._stream(action, request, streams) as response:
+            yield from response.iter_raw()
 
     def create_config_map(self, config_map: ConfigMap) -> ConfigMap:
         """Create a ConfigMap."""
@@ -238,27 +274,70 @@ class Client:
                 return items
             page["continue"] = following
 
+    def _follow(
+        self,
+        action: str,
+        path: str,
+        selector: Mapping[str, str],
+        seconds: float | None,
+        streams: Streams | None,
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield a list as ``SYNC`` and every change after it; again after each interruption.
+
+        Gives up when nothing answers several times in a row.
+        """
+        end = None if seconds is None else time.monotonic() + seconds
+        failures = 0
+        while streams is None or not streams.closed:
+            left = _WATCH_SECONDS if end is None else min(_WATCH_SECONDS, end - time.monotonic())
+            if left <= 0:
+                return
+            try:
+                listed = self._ask(action, "GET", path, params=selector)
+                yield "SYNC", listed
+                failures = 0
+                version = listed.get("metadata", {}).get("resourceVersion", "")
+                yield from self._watch(action, path, selector, version, left, streams)
+            except errors.GoneError:
+                continue
+            except errors.TargetError:
+                failures += 1
+                if failures > _RETRIES:
+                    raise
+                time.sleep(min(2.0, 0.05 * 2**failures))
+
     def _watch(
-        self, action: str, path: str, params: Mapping[str, str], seconds: float
-    ) -> Iterator[tuple[WatchType, Any]]:
+        self,
+        action: str,
+        path: str,
+        selector: Mapping[str, str],
+        version: str,
+        seconds: float,
+        streams: Streams | None,
+    ) -> Iterator[tuple[str, Any]]:
+        timing = {"watch": "true", "timeoutSeconds": str(max(1, math.ceil(seconds)))}
         request = self._http.build_request(
             "GET",
             path,
-            params={**params, "watch": "true", "timeoutSeconds": str(max(1, round(seconds)))},
+            params={**selector, **timing, "resourceVersion": version},
             timeout=httpx.Timeout(seconds + 15, connect=5.0),
         )
+        with self._stream(action, request, streams) as response:
+            for line in response.iter_lines():
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    status = event["object"]
+                    raise self._refused(action, status.get("code", 500), status)
+                yield event["type"], event["object"]
+
+    @contextlib.contextmanager
+    def _stream(
+        self, action: str, request: httpx.Request, streams: Streams | None
+    ) -> Iterator[httpx.Response]:
         with self._translating(action):
             response = self._send(action, request, stream=True)
-            try:
-                for line in response.iter_lines():
-                    event = json.loads(line)
-                    if event["type"] == "ERROR":
-                        raise self._refused(
-                            action, event["object"].get("code", 500), event["object"]
-                        )
-                    yield event["type"], event["object"]
-            finally:
-                response.close()
+            with (streams or Streams()).opened(response):
+                yield response
 
     def _ask(self, action: str, method: str, path: str, **content: Any) -> Any:
         """Send a request and return the JSON that came back."""

@@ -57,13 +57,13 @@ class SourceError(PyJobError):
     Parameters
     ----------
     reason
-        Why, and what to do.
+        Why, and what to do; goes on after "the cell".
     line
         Line of the cell, counted from 1 below the line of the magic; None for the whole cell.
     """
 
     def __init__(self, reason: str, *, line: int | None = None) -> None:
-        super().__init__(f"line {line} of the cell: {reason}" if line else f"the cell: {reason}")
+        super().__init__(f"line {line} of the cell {reason}" if line else f"the cell {reason}")
         self.reason = reason
         self.line = line
 

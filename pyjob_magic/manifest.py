@@ -6,8 +6,9 @@ Pure: the time, the suffix of generated names and where the cell stands are para
 from __future__ import annotations
 
 import copy
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,14 +86,31 @@ class Manifest:
         owned.metadata.owner_references = [reference]
         return owned
 
+    def to_wire(self) -> list[dict[str, Any]]:
+        """Return the objects that are sent, in their order."""
+        return [part.to_wire() for part in (self.job, self.config_map) if part is not None]
+
     def __str__(self) -> str:
         """Return what is sent, as YAML."""
-        parts = [self.job, *([self.config_map] if self.config_map else [])]
-        return "---\n".join(to_yaml(part.to_wire()) for part in parts)
+        return "---\n".join(map(to_yaml, self.to_wire()))
+
+    def to_json(self) -> str:
+        """Return what is sent, as JSON; of two objects a List, which kubectl reads too."""
+        objects = self.to_wire()
+        whole = {"apiVersion": "v1", "kind": "List", "items": objects}
+        return json.dumps(objects[0] if len(objects) == 1 else whole, indent=2) + "\n"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": str(self).rstrip("\n")}
 
 
 def build(
-    options: JobOptions, source: str, origin: Origin, *, base: PyTorchJob | None = None
+    options: JobOptions,
+    source: str,
+    origin: Origin,
+    *,
+    namespace: str = "default",
+    base: PyTorchJob | None = None,
 ) -> Manifest:
     """Return the manifest of a job that runs `source`.
 
@@ -114,14 +132,14 @@ def build(
         if (value := getattr(options, option)) is not None:
             edit(wire, value)
     meta = wire.setdefault("metadata", {})
-    # A base gives its name only as a subject: sent again under it, it would meet itself.
-    subject = meta.get("name") or _first_comment(source) or origin.notebook
-    meta["name"] = options.name or generated_name(subject, origin.suffix)
+    subject = _first_comment(source) or origin.notebook
+    meta["name"] = options.name or meta.get("name") or generated_name(subject, origin.suffix)
+    meta["namespace"] = namespace
     meta["annotations"] = _where_from(meta.get("annotations", {}), packed, origin)
     config_map = None if packed.inline else f"{meta['name']}-source-{origin.suffix}"
     _run(wire, packed, config_map)
     job = PyTorchJob.from_wire(wire)
-    return Manifest(job, _config_map(config_map, packed) if config_map else None)
+    return Manifest(job, _config_map(config_map, namespace, packed) if config_map else None)
 
 
 def load(text: str, *, file: str) -> PyTorchJob:
@@ -140,7 +158,7 @@ def load(text: str, *, file: str) -> PyTorchJob:
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise ManifestError(f"{file}: neither YAML nor JSON: {reason}") from None
-    jobs = [doc for doc in documents if isinstance(doc, dict) and doc.get("kind") == "PyTorchJob"]
+    jobs = [doc for doc in _flat(documents) if doc.get("kind") == "PyTorchJob"]
     if len(jobs) != 1:
         raise ManifestError(f"{file}: holds {len(jobs)} PyTorchJobs; one is needed")
     try:
@@ -172,11 +190,20 @@ def _text(dumper: _Dumper, data: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
+def _flat(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the objects of several documents, also those inside a List."""
+    for document in documents:
+        if isinstance(document, dict):
+            items = document.get("items")
+            yield from _flat(items) if isinstance(items, list) else [document]
+
+
 def _fresh(job: PyTorchJob) -> PyTorchJob:
-    meta = job.metadata
-    kept = {"name": meta.name, "labels": meta.labels, "annotations": meta.annotations}
-    wire = job.to_wire() | {"metadata": {k: v for k, v in kept.items() if v is not None}}
+    """Return `job` without what a server adds."""
+    wire = job.to_wire()
     wire.pop("status", None)
+    said = ("name", "namespace", "labels", "annotations")
+    wire["metadata"] = {key: wire["metadata"][key] for key in said if key in wire["metadata"]}
     return PyTorchJob.from_wire(wire)
 
 
@@ -253,7 +280,8 @@ def _run(wire: Wire, packed: Payload, config_map: str | None) -> None:
             mount(template, _SOURCE_VOLUME, volume, payload.MOUNT_PATH, read_only=True)
 
 
-def _config_map(name: str, packed: Payload) -> ConfigMap:
+def _config_map(name: str, namespace: str, packed: Payload) -> ConfigMap:
+    meta = {"name": name, "namespace": namespace}
     return ConfigMap.from_wire(
-        {"metadata": {"name": name}, "data": {payload.FILE_NAME: packed.source.decode()}}
+        {"metadata": meta, "data": {payload.FILE_NAME: packed.source.decode()}}
     )

@@ -241,7 +241,8 @@ class CellOptions(JobOptions):
         Said("Start from the manifest in FILE, YAML or JSON.", "FILE", flag="--from"),
     ] = None
     out_job: Annotated[
-        str | None, Said("Assign the Job to VAR in the notebook.", "VAR", short="-o")
+        Annotated[str, AfterValidator(values.variable)] | None,
+        Said("Assign the Job to VAR in the notebook.", "VAR", short="-o"),
     ] = None
 
 

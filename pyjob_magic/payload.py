@@ -150,7 +150,7 @@ def _check(source: str, data: bytes) -> None:
     except SyntaxError as error:
         raise _explained(error, source) from None
     except ValueError as error:  # NUL bytes, before Python 3.12
-        raise SourceError(f"{error}; a program file cannot hold them") from None
+        raise SourceError(f"cannot be a program: {error}") from None
     except (MemoryError, RecursionError):
         raise SourceError("is nested too deeply for Python to parse") from None
     if not tree.body:
@@ -164,11 +164,10 @@ def _explained(error: SyntaxError, source: str) -> SourceError:
     text = lines[line - 1].strip()
     if text.startswith(("!", "%", "?")) or text.endswith("?") or "= !" in text or "= %" in text:
         return SourceError(
-            f"{text!r} is IPython's syntax, which a program does not have; "
-            "run it in a cell of its own or remove it",
+            f"is IPython syntax, no Python: {text!r}; run it in a cell of its own or remove it",
             line=line,
         )
-    return SourceError(f"{error.msg}: {text!r}", line=line)
+    return SourceError(f"is no Python ({error.msg}): {text!r}", line=line)
 
 
 def _refuse_other_encodings(source: str) -> None:

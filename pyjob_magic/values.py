@@ -6,6 +6,7 @@ ValueError with a message that says what to write instead.
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -257,3 +258,10 @@ def one_of(choices: Sequence[str]) -> Callable[[Any], str]:
         return str(value)
 
     return check
+
+
+def variable(text: str) -> str:
+    """Check the name of a Python variable."""
+    if not text.isidentifier() or keyword.iskeyword(text):
+        raise ValueError(f"{text!r} is no name of a variable")
+    return text

@@ -16,7 +16,7 @@ def target() -> Target:
     return Target(
         name="local",
         base_url="http://localhost",
-        transport=LocalTransport(Home()),
+        transport=LocalTransport(Home.default()),
         # Replicas run with the Python of the notebook that submitted them.
         annotations={"interpreter": sys.executable},
     )

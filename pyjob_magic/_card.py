@@ -1,0 +1,250 @@
+"""What a notebook and a terminal show of a job: functions from data to text and HTML.
+
+Nothing here asks an API or the clock. Whatever comes from a job is escaped where it is put in.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Protocol, TypeVar
+
+from pyjob_magic.models import Event, Pod, PyTorchJob
+
+Rows = list[tuple[str, ...]]
+
+
+class _HasManifest(Protocol):
+    manifest: PyTorchJob
+
+
+J = TypeVar("J", bound=_HasManifest)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A job as it was at one moment; shows itself as text and as HTML.
+
+    Parameters
+    ----------
+    job
+        The job as the API returned it.
+    target
+        Name of the target it lives on.
+    pods, events
+        Its replicas and what was said about it, where they were asked for.
+    """
+
+    job: PyTorchJob
+    target: str
+    pods: Sequence[Pod] = ()
+    events: Sequence[Event] = field(default=())
+
+    def __str__(self) -> str:
+        parts = [f"PyTorchJob {self.job.name}: {self.job.status.state} ({self._place})"]
+        parts += [f"  {line}" for line in _columns(metadata(self.job))]
+        parts += [f"  {line}" for line in self._notes]
+        if self.pods:
+            parts += ["", *(f"  {line}" for line in _columns([REPLICA_HEAD, *replicas(self.pods)]))]
+        return "\n".join(parts)
+
+    def _repr_html_(self) -> str:
+        state = self.job.status.state
+        badge = f"<span class='pyjob-badge pyjob-{escape(state.lower())}'>{escape(state)}</span>"
+        head = (
+            f"<strong>{escape(self.job.name)}</strong> {badge} <small>{escape(self._place)}</small>"
+        )
+        notes = "".join(f"<p class='pyjob-warning'>{escape(note)}</p>" for note in self._notes)
+        pods = _table(replicas(self.pods), REPLICA_HEAD) if self.pods else ""
+        return _framed(f"<header>{head}</header>{notes}{_table(metadata(self.job))}{pods}")
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": self._repr_html_()}
+
+    @property
+    def _place(self) -> str:
+        return f"{self.target} / {self.job.metadata.namespace or 'default'}"
+
+    @property
+    def _notes(self) -> list[str]:
+        """What a reader should know first: why it failed, and what the target could not honour."""
+        current = self.job.status.current
+        failed = [current.message] if current and current.type == "Failed" else []
+        warnings = [event.message for event in self.events if event.type == "Warning"]
+        return [*dict.fromkeys(note for note in failed + warnings if note)]
+
+
+class _Table(ABC):
+    """Shows rows as aligned text and as an HTML table."""
+
+    head: tuple[str, ...]
+    empty: str
+
+    @abstractmethod
+    def rows(self) -> Rows: ...
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        return "\n".join(_columns([self.head, *rows])) if rows else self.empty
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        rows = self.rows()
+        html = _table(rows, self.head) if rows else f"<p>{escape(self.empty)}</p>"
+        return {"text/plain": str(self), "text/html": _framed(html)}
+
+
+class JobTable(_Table, list[J]):
+    """The jobs of a namespace, one in each row.
+
+    Parameters
+    ----------
+    jobs
+        Handles on the jobs.
+    now
+        The time that ages are counted from.
+    """
+
+    head = ("name", "state", "replicas", "age", "duration")
+    empty = "no PyTorchJobs here"
+
+    def __init__(self, jobs: Iterable[J], now: datetime) -> None:
+        super().__init__(jobs)
+        self._now = now
+
+    def rows(self) -> Rows:
+        """Return what is shown of each job."""
+        return [_job_row(job.manifest, self._now) for job in self]
+
+
+class EventTable(_Table, list[Event]):
+    """Events, one in each row."""
+
+    head = ("time", "type", "reason", "object", "message")
+    empty = "no events"
+
+    def rows(self) -> Rows:
+        """Return what is shown of each event."""
+        return [
+            (
+                event.time,
+                event.type or "",
+                f"{event.reason or ''}{f' ×{event.count}' if (event.count or 1) > 1 else ''}",  # noqa: RUF001
+                event.involved_object.name or "",
+                event.message or "",
+            )
+            for event in self
+        ]
+
+
+def metadata(job: PyTorchJob) -> Rows:
+    """Return the metadata that the API gave the job, and what it asks for."""
+    meta = job.metadata
+    wire = [
+        ("name", meta.name),
+        ("namespace", meta.namespace),
+        ("uid", meta.uid),
+        ("creationTimestamp", meta.creation_timestamp),
+        ("generation", meta.generation),
+        ("resourceVersion", meta.resource_version),
+        ("selfLink", meta.self_link),
+        ("replicas", replica_counts(job)),
+    ]
+    return [(name, str(value)) for name, value in wire if value is not None]
+
+
+def replica_counts(job: PyTorchJob) -> str:
+    """Return how many replicas are asked for: ``1 Master + 2 Worker``."""
+    specs = job.spec.pytorch_replica_specs
+    return " + ".join(
+        f"{1 if spec.replicas is None else spec.replicas} {kind}" for kind, spec in specs.items()
+    )
+
+
+REPLICA_HEAD = ("replica", "phase", "restarts", "exit code", "reason")
+
+
+def replicas(pods: Sequence[Pod]) -> Rows:
+    """Return how each replica fares."""
+    return [_replica_row(pod) for pod in pods]
+
+
+def _replica_row(pod: Pod) -> tuple[str, ...]:
+    container = pod.main_container
+    if container is None:
+        return pod.replica, pod.status.phase or "", "", "", pod.status.reason or ""
+    ended, waiting = container.state.terminated, container.state.waiting
+    return (
+        pod.replica,
+        pod.status.phase or "",
+        str(container.restart_count),
+        str(ended.exit_code) if ended else "",
+        (ended.reason if ended else waiting.reason if waiting else None) or "",
+    )
+
+
+def _job_row(job: PyTorchJob, now: datetime) -> tuple[str, ...]:
+    status = job.status
+    start = _time(status.start_time)
+    end = _time(status.completion_time) or (None if status.ended else now)
+    return (
+        job.name,
+        status.state,
+        replica_counts(job),
+        span(_time(job.metadata.creation_timestamp), now),
+        span(start, end),
+    )
+
+
+def span(start: datetime | None, end: datetime | None) -> str:
+    """Return the time between two moments as people say it: ``90 s``, ``12 min``, ``3 h``."""
+    if start is None or end is None:
+        return ""
+    seconds = max(0, round((end - start).total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align rows; control characters become visible, so that none can rewrite a terminal."""
+    clean = [[_printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in clean
+    ]
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _table(rows: Rows, head: Sequence[str] = ()) -> str:
+    top = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
+    body = "".join(_row(row) for row in rows)
+    return f"<table>{f'<thead><tr>{top}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
+
+
+def _row(cells: Sequence[str]) -> str:
+    first, *others = cells
+    rest = "".join(f"<td>{escape(cell)}</td>" for cell in others)
+    return f"<tr><th scope='row'>{escape(first)}</th>{rest}</tr>"
+
+
+def _framed(content: str) -> str:
+    return f"<style>{_css()}</style><div class='pyjob'>{content}</div>"
+
+
+@cache
+def _css() -> str:
+    return files("pyjob_magic").joinpath("static/card.css").read_text()

@@ -1,0 +1,229 @@
+"""What the magics do once their line has been read: submit, wait, show, look after jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from IPython.display import display
+
+from pyjob_magic._card import Card
+from pyjob_magic._verbs import usage
+from pyjob_magic.connection import Connection, connect
+from pyjob_magic.errors import DetachedError, OptionError, PyJobError
+from pyjob_magic.job import Job
+from pyjob_magic.manifest import ANNOTATIONS, Manifest, load
+from pyjob_magic.models import PyTorchJob
+from pyjob_magic.options import CellOptions
+from pyjob_magic.targets import resolve
+from pyjob_magic.values import count, positive_seconds
+from pyjob_magic.values import namespace as check_namespace
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.display import DisplayHandle
+
+T = TypeVar("T")
+
+
+class Commands:
+    """The state of one shell, where jobs go to, and what can be done with them.
+
+    Parameters
+    ----------
+    shell
+        The IPython shell whose cells are run.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+        self._target = "local"
+        self._namespace: str | None = None
+        self._connections: dict[tuple[str, str | None], Connection] = {}
+
+    def connection(self, target: str | None = None, namespace: str | None = None) -> Connection:
+        """Return the connection to what was said, else to what is in use."""
+        same_target = target in (None, self._target)
+        key = (target or self._target, namespace or (self._namespace if same_target else None))
+        if key not in self._connections:
+            self._connections[key] = connect(*key)
+        return self._connections[key]
+
+    def run(self, options: CellOptions, source: str, line: str) -> None:
+        """Run `source` as a job; `line` is what was typed behind the magic."""
+        base = _read_manifest(options.from_) if options.from_ else None
+        base_namespace = base.metadata.namespace if base else None
+        connection = self.connection(options.on, options.namespace or base_namespace)
+        manifest = connection.build(
+            source,
+            options,
+            base=base,
+            notebook=_notebook(self._shell),
+            cell=_cell_id(self._shell),
+            line=line,
+        )
+        if options.save:
+            _save(manifest, options.save)
+        if options.dry_run:
+            self._show_dry_run(options, connection, manifest)
+        else:
+            self._submit(options, connection, manifest)
+
+    def _show_dry_run(
+        self, options: CellOptions, connection: Connection, manifest: Manifest
+    ) -> None:
+        if options.dry_run == "server":
+            # The server's answer: the manifest with what admission has made of it.
+            checked = connection.submit(manifest, dry_run=True)
+            manifest = Manifest(checked.manifest, manifest.config_map)
+        if options.out_job:
+            self._assign(options.out_job, manifest)
+        display(manifest)
+
+    def _submit(self, options: CellOptions, connection: Connection, manifest: Manifest) -> None:
+        job = connection.submit(manifest)
+        if options.out_job:
+            self._assign(options.out_job, job)
+        handle = display(Card(job.manifest, connection.target), display_id=True)
+        if options.follow:
+            self._print_logs(job, None, None)
+        if options.wait or options.follow:
+            self._await(job, handle)
+
+    def _assign(self, name: str, value: object) -> None:
+        self._shell.user_ns[name] = value
+
+    def _await(self, job: Job, handle: DisplayHandle | None = None) -> None:
+        """Wait for the job's end; whatever comes of it, leave its last state on the card."""
+        try:
+            with _detaching(job):
+                job.wait()
+        finally:
+            if handle is not None:
+                with contextlib.suppress(PyJobError):
+                    handle.update(job.card())
+
+    def _print_logs(self, job: Job, replica: str | None, tail: int | None) -> None:
+        with _detaching(job):
+            for line in job.logs(replica, tail=tail, follow=True):
+                print(line.text if replica else line, flush=False)
+
+    # -- the verbs, each with what its parser returns ------------------------------------------
+
+    def overview(self) -> None:
+        connection = self.connection(None, None)
+        states = Counter(job.manifest.status.state for job in connection.list())
+        counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        print(
+            f"Target {connection.target}, namespace {connection.namespace}: "
+            f"{counted or 'no PyTorchJobs'}.\n{usage()}"
+        )
+
+    def list(self, connection: Connection) -> None:
+        display(connection.list())
+
+    def show(self, connection: Connection, name: str) -> None:
+        display(connection.get(name).card())
+
+    def logs(
+        self,
+        connection: Connection,
+        name: str,
+        replica: str | None,
+        tail: str | None,
+        follow: bool | None,
+    ) -> None:
+        job = connection.get(name)
+        lines = None if tail is None else _read("--tail", count(0), tail)
+        if follow:
+            self._print_logs(job, replica, lines)
+        else:
+            print(job.logs(replica, tail=lines), end="")
+
+    def events(self, connection: Connection, name: str) -> None:
+        display(connection.get(name).events())
+
+    def wait(self, connection: Connection, name: str, timeout: str | None) -> None:
+        limit = None if timeout is None else _read("--timeout", positive_seconds, timeout)
+        job = connection.get(name)
+        with _detaching(job):
+            job.wait(limit)
+        display(job.card())
+
+    def delete(self, connection: Connection, names: Sequence[str]) -> None:
+        for name in names:
+            connection.get(name).delete()
+            print(f"PyTorchJob {name!r} is deleted.")
+
+    def suspend(self, connection: Connection, name: str) -> None:
+        connection.get(name).suspend()
+        print(f"PyTorchJob {name!r} is being suspended.")
+
+    def resume(self, connection: Connection, name: str) -> None:
+        connection.get(name).resume()
+        print(f"PyTorchJob {name!r} is being resumed.")
+
+    def cell(self, connection: Connection, name: str) -> None:
+        job = connection.get(name)
+        line = (job.manifest.metadata.annotations or {}).get(f"{ANNOTATIONS}line", name)
+        self._shell.set_next_input(f"%%pytorchjob {line}\n{job.source()}")
+
+    def use(self, target: str, namespace: str | None) -> None:
+        resolve(target)
+        if namespace is not None:
+            _read("--namespace", check_namespace, namespace)
+        self._target, self._namespace = target, namespace
+        connection = self.connection(None, None)
+        print(f"Jobs go to target {connection.target}, namespace {connection.namespace}.")
+
+
+@contextlib.contextmanager
+def _detaching(job: Job) -> Iterator[None]:
+    """Turn an interrupt into the end of the waiting, not of the job."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise DetachedError(
+            f"stopped waiting for PyTorchJob {job.name!r}, which goes on; "
+            f"%pytorchjob wait {job.name} waits again, %pytorchjob delete {job.name} ends it"
+        ) from None
+
+
+def _read(option: str, check: Callable[[Any], T], value: str) -> T:
+    try:
+        return check(value)
+    except ValueError as error:
+        raise OptionError(option, str(error)) from None
+
+
+def _read_manifest(file: str) -> PyTorchJob:
+    try:
+        text = Path(file).expanduser().read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError("--from", f"cannot read {file!r}: {error}") from None
+    return load(text, file=file)
+
+
+def _save(manifest: Manifest, file: str) -> None:
+    path = Path(file).expanduser()
+    try:
+        path.write_text(manifest.to_json() if path.suffix == ".json" else str(manifest))
+    except OSError as error:
+        raise OptionError("--save", f"cannot write {file!r}: {error.strerror}") from None
+
+
+def _notebook(shell: InteractiveShell) -> str:
+    """Return the notebook's file name without its ending, where the front end tells it."""
+    # Jupyter Server sets the variable in the kernel's environment, VS Code the name in its shell.
+    path = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME", "")
+    return Path(str(path)).stem
+
+
+def _cell_id(shell: InteractiveShell) -> str:
+    """Return the id of the cell that runs, where the front end tells it."""
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    return str(parent.get("metadata", {}).get("cellId", ""))

@@ -1,0 +1,95 @@
+"""Tab behind ``%%pytorchjob`` and ``%pytorchjob``: options, values that are known, job names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from IPython.core.completer import (
+    CompletionContext,
+    SimpleCompletion,
+    SimpleMatcherResult,
+    context_matcher,
+)
+
+from pyjob_magic._verbs import VERBS, verb_parser
+from pyjob_magic.errors import PyJobError
+from pyjob_magic.options import CellOptions, Said, flag, said
+
+if TYPE_CHECKING:
+    from pyjob_magic._magic import PyTorchJobMagics
+
+_LINE = re.compile(r"\s*(%%?)pytorchjob\s+(.*)", re.DOTALL)
+
+
+def matcher(magics: PyTorchJobMagics) -> Callable[[CompletionContext], SimpleMatcherResult]:
+    """Return the matcher that IPython asks."""
+
+    @context_matcher()  # type: ignore[untyped-decorator]  # IPython's
+    def pytorchjob_matcher(context: CompletionContext) -> SimpleMatcherResult:
+        before = context.full_text.splitlines()[context.cursor_line : context.cursor_line + 1]
+        typed = _LINE.fullmatch("".join(before)[: context.cursor_position])
+        if typed is None or (typed[1] == "%%" and context.cursor_line > 0):
+            return {"completions": []}
+        *words, fragment = re.split(r"\s+", typed[2])
+        if typed[1] == "%%":
+            offers = cell_offers(words, fragment)
+        else:
+            offers = verb_offers(words, fragment, magics)
+        found = [text for text in offers if text.startswith(fragment)]
+        return {
+            "completions": [SimpleCompletion(text=text, type="option") for text in found],
+            "matched_fragment": fragment,
+            "suppress": True,
+        }
+
+    matcher: Callable[[CompletionContext], SimpleMatcherResult] = pytorchjob_matcher
+    return matcher
+
+
+def cell_offers(words: list[str], fragment: str) -> Iterable[str]:
+    """Return what may stand at `fragment` behind ``%%pytorchjob`` and `words`."""
+    if "--" in words:
+        return []
+    options = {flag(field, option): option for field, option in said(CellOptions).items()}
+    options |= {option.short: option for option in options.values() if option.short}
+    last = options.get(words[-1]) if words else None
+    if last is not None and last.metavar and not last.metavar.startswith("["):
+        return _values(words[-1], last)
+    name, equals, _ = fragment.partition("=")
+    if equals:
+        option = options.get(name)
+        return [f"{name}={value}" for value in _values(name, option)] if option else []
+    return [name for name in options if name.startswith("--")]
+
+
+def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> Iterable[str]:
+    """Return what may stand at `fragment` behind ``%pytorchjob`` and `words`."""
+    if not words:
+        return VERBS
+    if words[0] not in VERBS:
+        return []
+    if fragment.startswith("-"):
+        return verb_parser(words[0]).flags()
+    if words[-1] == "--on" or words == ["use"]:
+        return _targets()
+    verb = VERBS[words[0]]
+    return _job_names(magics) if verb.takes_job and not words[-1].startswith("-") else []
+
+
+def _values(name: str, option: Said) -> Iterable[str]:
+    return _targets() if name == "--on" else option.choices
+
+
+def _targets() -> Iterable[str]:
+    from pyjob_magic.targets import NAMES
+
+    return NAMES
+
+
+def _job_names(magics: PyTorchJobMagics) -> Iterable[str]:
+    try:
+        return [job.name for job in magics.commands.connection().list()]
+    except PyJobError:  # a Tab that finds nothing must not print a traceback
+        return []

@@ -1,0 +1,173 @@
+"""The line of a magic: its text to words, its words to options."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from string import Formatter
+from typing import Any, NoReturn
+
+from IPython.utils.text import FullEvalFormatter
+
+from pyjob_magic.errors import OptionError
+from pyjob_magic.options import CellOptions, flag, nearest, said
+
+# Stand for a value while the line is split, so that no value is split or unquoted.
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_HELD = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
+# A dollar with a name, outside of single quotes; two dollars are one that is meant.
+_DOLLAR = re.compile(r"\$(\$?)([A-Za-z_]\w*(?:\.\w+)*)(?=(?:[^']*'[^']*')*[^']*$)")
+
+
+class LineParser(argparse.ArgumentParser):
+    """An argparse parser that raises `OptionError`, takes no abbreviations and never exits."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(add_help=False, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the error that argparse found."""
+        match = re.fullmatch(r"argument ([^:]+): (.*)", message, re.DOTALL)
+        if match is None:
+            raise OptionError("%pytorchjob", message)
+        names, reason = match.groups()
+        raise OptionError(names.rpartition("/")[2], reason)
+
+    def read(self, words: Sequence[str]) -> dict[str, Any]:
+        """Return the values of `words` by destination; None for what was not said.
+
+        Raises
+        ------
+        OptionError
+            If a word is unknown or a value is missing.
+        """
+        values, unknown = self.parse_known_args(list(words))
+        if unknown:
+            self._refuse(unknown[0])
+        return vars(values)
+
+    def flags(self) -> list[str]:
+        """Return the long options."""
+        return [name for name in self._option_string_actions if name.startswith("--")]
+
+    def _refuse(self, word: str) -> NoReturn:
+        name = word.partition("=")[0]
+        if not name.startswith("-"):
+            raise OptionError(
+                repr(word), "is one word too many; arguments of the program go behind --"
+            )
+        raise OptionError(name, f"no such option{nearest(name, self.flags())}")
+
+
+def expand(line: str, names: Mapping[str, Any]) -> list[str]:
+    """Split `line` into words as a shell would, with ``{expression}`` and ``$name`` filled in.
+
+    A value stays in its word, whatever it contains. Names that are unknown stay behind a ``$``, as
+    IPython has it; inside braces they are an error.
+
+    Raises
+    ------
+    OptionError
+        If an expression cannot be evaluated or a quote is not closed.
+    """
+    formatter = _Holding(names)
+    try:
+        words = shlex.split(formatter.vformat(line, (), names))
+    except ValueError as error:
+        raise OptionError("the line", f"{error}; quotes and braces come in pairs") from None
+    return [_HELD.sub(lambda match: formatter.values[int(match[1])], word) for word in words]
+
+
+class _Holding(FullEvalFormatter):
+    """Evaluates expressions and puts marks where their values belong."""
+
+    def __init__(self, names: Mapping[str, Any]) -> None:
+        self.names = names
+        self.values: list[str] = []
+        self.field: str | None = None  # the one in braces that is evaluated
+
+    def parse(self, format_string: str) -> Iterator[tuple[Any, Any, Any, Any]]:
+        """Yield literals and fields; a ``$name`` that is known is a field too."""
+        for literal, field, spec, conversion in Formatter.parse(self, format_string):
+            self.field = f"{field}:{spec}" if spec else field
+            done = 0
+            for match in _DOLLAR.finditer(literal):
+                escaped, name = match.groups()
+                if escaped:
+                    yield literal[done : match.start()] + f"${name}", None, None, None
+                elif name.partition(".")[0] in self.names:
+                    yield literal[done : match.start()], name, "", None
+                else:
+                    continue
+                done = match.end()
+            yield literal[done:], field, spec, conversion
+
+    def vformat(self, format_string: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        """Evaluate the fields of `format_string`."""
+        try:
+            return super().vformat(format_string, args, kwargs)
+        except ValueError:
+            raise
+        except Exception as error:
+            raise OptionError(
+                f"{{{self.field}}}",
+                f"{type(error).__name__}: {error}; write {{{{ and }}}} for braces that are meant",
+            ) from None
+
+    def format_field(self, value: Any, _: str) -> str:
+        """Keep `value` and return its mark."""
+        self.values.append(str(value))
+        return f"{_OPEN}{len(self.values) - 1}{_CLOSE}"
+
+
+def cell_parser() -> LineParser:
+    """Return the parser of ``%%pytorchjob``, made from the option list."""
+    parser = LineParser(
+        prog="%%pytorchjob",
+        usage="%%pytorchjob [NAME] [OPTIONS] [-- ARGUMENTS OF THE PROGRAM]".replace("%", "%%"),
+        description="Run the cell as a PyTorchJob.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=96),
+    )
+    for field, option in said(CellOptions).items():
+        text = option.help.replace("%", "%%")
+        if field == "name":
+            parser.add_argument("name", nargs="?", metavar="NAME", help=text)
+            continue
+        names = [name for name in (option.short, flag(field, option)) if name]
+        if not option.metavar:
+            parser.add_argument(*names, dest=field, action="store_const", const=True, help=text)
+        elif option.repeat:
+            metavar = option.metavar
+            parser.add_argument(*names, dest=field, action="append", metavar=metavar, help=text)
+        else:
+            parser.add_argument(*names, dest=field, metavar=option.metavar, help=text)
+    return parser
+
+
+def read_cell_line(words: Sequence[str], parser: LineParser) -> CellOptions:
+    """Return the options that the words behind ``%%pytorchjob`` say.
+
+    Raises
+    ------
+    OptionError
+        If one cannot be; it names the option.
+    """
+    head, args = split_arguments(words)
+    values = parser.read(["--dry-run=client" if word == "--dry-run" else word for word in head])
+    return CellOptions.read(values | {"args": args})
+
+
+def split_arguments(words: Sequence[str]) -> tuple[list[str], list[str] | None]:
+    """Split `words` at the first ``--``; None where there is none."""
+    before = list(words)
+    if "--" not in before:
+        return before, None
+    at = before.index("--")
+    return before[:at], before[at + 1 :]
+
+
+def known(values: Iterable[str], fragment: str) -> list[str]:
+    """Return those of `values` that `fragment` begins."""
+    return [value for value in values if value.startswith(fragment)]

@@ -1,0 +1,101 @@
+"""The cell magic ``%%pytorchjob`` and the line magic ``%pytorchjob``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import (
+    Magics,
+    cell_magic,
+    line_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
+
+from pyjob_magic._completion import matcher
+from pyjob_magic._line import cell_parser, expand, read_cell_line
+from pyjob_magic._verbs import usage, verb_parser
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from pyjob_magic._commands import Commands
+
+CELL_PARSER = cell_parser()
+
+
+@magics_class
+class PyTorchJobMagics(Magics):
+    """Runs cells as PyTorchJobs and looks after the jobs."""
+
+    shell: InteractiveShell
+
+    @cached_property
+    def commands(self) -> Commands:
+        """What the magics do; brings the HTTP client along, so it comes with the first use."""
+        from pyjob_magic._commands import Commands
+
+        return Commands(self.shell)
+
+    @no_var_expand
+    @needs_local_scope
+    @cell_magic("pytorchjob")  # type: ignore[arg-type]  # IPython's decorators are untyped
+    def run_cell(self, line: str, cell: str, local_ns: dict[str, Any] | None = None) -> None:
+        words = self._words(line, local_ns)
+        options = read_cell_line(words, CELL_PARSER)
+        self.commands.run(options, cell, shlex.join(words))
+
+    @no_var_expand
+    @needs_local_scope
+    @line_magic("pytorchjob")  # type: ignore[arg-type]
+    def run_verb(self, line: str, local_ns: dict[str, Any] | None = None) -> None:
+        words = self._words(line, local_ns)
+        if not words:
+            return self.commands.overview()
+        verb, *rest = words
+        values = verb_parser(verb).read(rest)
+        target, namespace = values.pop("on"), values.pop("namespace")
+        if verb == "use":
+            return self.commands.use(values["target"], namespace)
+        command: Callable[..., None] = getattr(self.commands, verb)
+        return command(self.commands.connection(target, namespace), **values)
+
+    def _words(self, line: str, local_ns: dict[str, Any] | None) -> list[str]:
+        return expand(line, {**self.shell.user_ns, **(local_ns or {})})
+
+    run_cell.__doc__ = f"""Run the cell as a PyTorchJob.
+
+    ``{{name}}`` and ``$name`` in the line take values from the notebook; the cell stays as it is.
+
+{CELL_PARSER.format_help()}"""
+
+    run_verb.__doc__ = f"""Look after PyTorchJobs.
+
+{usage()}
+
+Each verb takes ``-n NAMESPACE`` and ``--on TARGET``. Without a verb: a short overview.
+"""
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register the magics and their completion with `shell`."""
+    magics = PyTorchJobMagics(shell)
+    shell.register_magics(magics)
+    _remove_matcher(shell)  # of an earlier %reload_ext
+    shell.Completer.custom_matchers.append(matcher(magics))
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Remove the magics and their completion from `shell`."""
+    for kind in ("line", "cell"):
+        shell.magics_manager.magics[kind].pop("pytorchjob", None)
+    _remove_matcher(shell)
+
+
+def _remove_matcher(shell: InteractiveShell) -> None:
+    matchers = shell.Completer.custom_matchers
+    matchers[:] = [each for each in matchers if each.__name__ != "pytorchjob_matcher"]

@@ -1,0 +1,50 @@
+"""Pure: from a job, its pods and the ends of their logs to what went wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from pyjob_magic.models import Pod
+
+# What a rank says that dies because another one has gone away.
+_PEER_LOST = re.compile(
+    r"Connection (closed by|reset by) (remote )?peer|Broken pipe|recvValue failed"
+    r"|DistNetworkError|DistStoreError|Socket Timeout|remote process exited"
+)
+
+
+def failed_first(pods: Sequence[Pod], log_ends: Mapping[str, str]) -> Pod | None:
+    """Return the replica that failed by itself and first, or None if none failed.
+
+    Parameters
+    ----------
+    pods
+        The replicas of the job.
+    log_ends
+        The last lines of their logs, by name of the pod.
+
+    When one rank dies the others lose their connection to it and die within milliseconds, while
+    Kubernetes tells times in whole seconds. So those that complain of a lost peer come last.
+    """
+    failed = [pod for pod in pods if exit_code(pod)]
+    return min(
+        failed,
+        key=lambda pod: (bool(_PEER_LOST.search(log_ends.get(pod.name, ""))), _finished(pod)),
+        default=None,
+    )
+
+
+def exit_code(pod: Pod) -> int | None:
+    """Return the exit code of the container that trains; None while it has not ended."""
+    container = pod.main_container
+    ended = container and (
+        container.state.terminated or (container.last_state and container.last_state.terminated)
+    )
+    return ended.exit_code if ended else None
+
+
+def _finished(pod: Pod) -> str:
+    container = pod.main_container
+    ended = container and container.state.terminated
+    return (ended.finished_at if ended else None) or "9"

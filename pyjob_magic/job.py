@@ -1,0 +1,277 @@
+"""The handle on one submitted job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, overload
+
+from pyjob_magic import diagnosis, payload
+from pyjob_magic._card import Card, EventTable
+from pyjob_magic.client import Client
+from pyjob_magic.errors import (
+    JobFailedError,
+    JobTimeoutError,
+    ManifestError,
+    NotFoundError,
+    PyJobError,
+)
+from pyjob_magic.logs import LogLine, LogText, follow
+from pyjob_magic.models import JobStatus, Pod, PyTorchJob
+
+_LOG_END = 20  # lines shown of a replica that failed
+
+
+class Job:
+    """One PyTorchJob on one target.
+
+    Parameters
+    ----------
+    client
+        Where it lives.
+    manifest
+        The job as the API last returned it.
+    """
+
+    def __init__(self, client: Client, manifest: PyTorchJob) -> None:
+        self._client = client
+        self.manifest = manifest
+
+    @property
+    def name(self) -> str:
+        """Name of the PyTorchJob."""
+        return self.manifest.name
+
+    @property
+    def namespace(self) -> str:
+        """Namespace it lives in."""
+        return self.manifest.metadata.namespace or self._client.namespace
+
+    @property
+    def uid(self) -> str:
+        """What tells it from another job of the same name."""
+        return self.manifest.metadata.uid or ""
+
+    @property
+    def target(self) -> str:
+        """Name of the target it runs on."""
+        return self._client.target.name
+
+    @property
+    def status(self) -> JobStatus:
+        """How the job fares now, asked from the API."""
+        return self.refresh().manifest.status
+
+    @property
+    def state(self) -> str:
+        """How the job fares now, in one word."""
+        return self.status.state
+
+    def refresh(self) -> Job:
+        """Ask the API for the job as it is now; return self.
+
+        Raises
+        ------
+        NotFoundError
+            If it is gone, also when another job has its name by now.
+        """
+        manifest = self._client.get_job(self.name)
+        if self.uid and manifest.metadata.uid != self.uid:
+            raise self._gone(f"another job has the name {self.name!r} by now")
+        self.manifest = manifest
+        return self
+
+    def wait(self, timeout: float | None = None) -> JobStatus:
+        """Block until the job has ended, and return how.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait at most; None for ever.
+
+        Raises
+        ------
+        JobFailedError
+            If it failed; names the replica that did and holds the end of its log.
+        JobTimeoutError
+            If it has not ended in time; it goes on.
+        NotFoundError
+            If it is deleted meanwhile.
+        """
+        started = time.monotonic()
+        for manifest in self._client.follow_job(self.name, seconds=timeout):
+            if manifest is None or manifest.metadata.uid != self.uid:
+                raise self._gone("it was deleted")
+            self.manifest = manifest
+            if manifest.status.ended:
+                if manifest.status.state == "Failed":
+                    raise self.failure()
+                return manifest.status
+        waited = time.monotonic() - started
+        state = self.manifest.status.state
+        raise JobTimeoutError(
+            f"PyTorchJob {self.name!r} has not ended after {waited:.0f} s ({state}); it goes on"
+        )
+
+    @overload
+    def logs(
+        self,
+        replica: str | None = ...,
+        *,
+        tail: int | None = ...,
+        follow: Literal[False] = ...,
+    ) -> str: ...
+
+    @overload
+    def logs(
+        self, replica: str | None = ..., *, tail: int | None = ..., follow: Literal[True]
+    ) -> Iterator[LogLine]: ...
+
+    def logs(
+        self, replica: str | None = None, *, tail: int | None = None, follow: bool = False
+    ) -> str | Iterator[LogLine]:
+        """Return what the replicas have printed.
+
+        Parameters
+        ----------
+        replica
+            Only this one, such as ``worker-1``; without it all, each line with its replica's name.
+        tail
+            At most this many last lines of each replica.
+        follow
+            Return an iterator over the lines as they come, which ends with the job.
+
+        Raises
+        ------
+        NotFoundError
+            If the job has no such replica.
+        """
+        if follow:
+            return self._follow(replica, tail)
+        pods = self.replicas()
+        if replica is not None:
+            return LogText(self._log(self._named(pods, replica), tail))
+        return LogText(
+            "".join(
+                f"{LogLine(pod.replica, line)}\n"
+                for pod in pods
+                for line in self._log(pod, tail).splitlines()
+            )
+        )
+
+    def events(self) -> EventTable:
+        """Return what the control plane says about the job and its replicas, oldest first."""
+        return EventTable(self._client.list_events(self.name))
+
+    def replicas(self) -> list[Pod]:
+        """Return the replicas as the cluster runs them, Master first."""
+        return self._client.list_pods(self.manifest)
+
+    def source(self) -> str:
+        """Return the code that the job runs, as it was typed.
+
+        Raises
+        ------
+        ManifestError
+            If the job was not made from a cell.
+        """
+        spec = next(iter(self.manifest.spec.pytorch_replica_specs.values())).template.spec
+        packed = next(filter(None, map(payload.unpack, spec.containers)), None)
+        if packed is None:
+            raise ManifestError(f"PyTorchJob {self.name!r} was not made from a cell")
+        _, source = packed
+        if source is None:
+            maps = [v.config_map["name"] for v in spec.volumes or [] if v.config_map]
+            name = next(name for name in maps if name.startswith(f"{self.name}-source-"))
+            return (self._client.get_config_map(name).data or {})[payload.FILE_NAME]
+        return source.decode()
+
+    def suspend(self) -> Job:
+        """Stop the replicas and keep the job; `resume` starts them from scratch."""
+        return self._patch({"spec": {"runPolicy": {"suspend": True}}})
+
+    def resume(self) -> Job:
+        """Start the replicas of a suspended job."""
+        return self._patch({"spec": {"runPolicy": {"suspend": False}}})
+
+    def delete(self) -> None:
+        """Delete the job with its replicas and their logs."""
+        self._client.delete_job(self.name)
+
+    def failure(self) -> JobFailedError:
+        """Return why the job failed: the replica that failed first and the end of its log."""
+        current = self.manifest.status.current
+        reason = (current.message if current else None) or "no reason was given"
+        failed = [pod for pod in self.replicas() if diagnosis.exit_code(pod)]
+        ends = {pod.name: self._log_end(pod) for pod in failed}
+        first = diagnosis.failed_first(failed, ends)
+        if first is None:
+            return JobFailedError(self.name, reason)
+        return JobFailedError(
+            self.name,
+            reason,
+            replica=first.replica,
+            exit_code=diagnosis.exit_code(first),
+            log=ends[first.name],
+        )
+
+    def card(self) -> Card:
+        """Return a picture of the job with its replicas and events as they are now."""
+        self.refresh()
+        return Card(self.manifest, self.target, self.replicas(), self.events())
+
+    def __repr__(self) -> str:
+        return f"Job({self.name!r}, namespace={self.namespace!r}, target={self.target!r})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        try:
+            card = self.card()
+        except PyJobError:  # gone or out of reach: what was last seen is better than nothing
+            card = Card(self.manifest, self.target)
+        return card._repr_mimebundle_()
+
+    def _patch(self, patch: Mapping[str, Any]) -> Job:
+        self.manifest = self._client.patch_job(self.name, patch)
+        return self
+
+    def _follow(self, replica: str | None, tail: int | None) -> Iterator[LogLine]:
+        if replica is not None and replica not in self._replica_names():
+            raise self._no_replica(replica, self._replica_names())
+        return follow(self._client, self.manifest, replica=replica, tail=tail)
+
+    def _replica_names(self) -> list[str]:
+        specs = self.manifest.spec.pytorch_replica_specs
+        return [
+            f"{kind.lower()}-{index}"
+            for kind, spec in specs.items()
+            for index in range(1 if spec.replicas is None else spec.replicas)
+        ]
+
+    def _named(self, pods: list[Pod], replica: str) -> Pod:
+        for pod in pods:
+            if pod.replica == replica:
+                return pod
+        raise self._no_replica(replica, [pod.replica for pod in pods])
+
+    def _log(self, pod: Pod, tail: int | None) -> str:
+        """Return a replica's log; empty while it has not started."""
+        if pod.main_container is None or pod.main_container.state.waiting:
+            return ""
+        return self._client.read_log(pod.name, tail=tail).decode(errors="replace")
+
+    def _log_end(self, pod: Pod) -> str:
+        try:
+            return self._log(pod, _LOG_END).rstrip("\n")
+        except PyJobError as error:  # the failure itself must still be told
+            return f"(no log: {error})"
+
+    def _gone(self, reason: str) -> NotFoundError:
+        return self._missing(f"find PyTorchJob {self.name!r}", reason)
+
+    def _no_replica(self, replica: str, known: list[str]) -> NotFoundError:
+        return self._missing(
+            f"find replica {replica!r} of {self.name!r}", f"it has {', '.join(known) or 'none'}"
+        )
+
+    def _missing(self, action: str, reason: str) -> NotFoundError:
+        return NotFoundError(action, reason, target=self.target, code=404, reason="NotFound")
