@@ -67,18 +67,19 @@ class PyTorchJobMagics(Magics):
     def _words(self, line: str, local_ns: dict[str, Any] | None) -> list[str]:
         return expand(line, {**self.shell.user_ns, **(local_ns or {})})
 
+    # The decorators leave the functions as they are; only their declared type is lost.
     run_cell.__doc__ = f"""Run the cell as a PyTorchJob.
 
     ``{{name}}`` and ``$name`` in the line take values from the notebook; the cell stays as it is.
 
-{CELL_PARSER.format_help()}"""
+{CELL_PARSER.format_help()}"""  # type: ignore[assignment]
 
     run_verb.__doc__ = f"""Look after PyTorchJobs.
 
 {usage()}
 
 Each verb takes ``-n NAMESPACE`` and ``--on TARGET``. Without a verb: a short overview.
-"""
+"""  # type: ignore[assignment]
 
 
 def load(shell: InteractiveShell) -> None:

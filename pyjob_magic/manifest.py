@@ -183,7 +183,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, data: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in data else None
+    # Plain and block scalars lose what YAML takes for a line break; quotes escape it.
+    printable = data.replace("\n", "").isprintable()
+    style = ("|" if "\n" in data else None) if printable else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
 

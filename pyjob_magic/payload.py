@@ -110,6 +110,9 @@ def pack(source: str) -> Payload:
     except UnicodeEncodeError as error:
         line = source.count("\n", 0, error.start) + 1
         raise SourceError("holds a lone surrogate, which UTF-8 cannot carry", line=line) from None
+    if "\0" in source:
+        line = source.count("\n", 0, source.index("\0")) + 1
+        raise SourceError("holds a NUL character, which Python refuses", line=line)
     if len(data) > CONFIG_MAP_BYTES:
         raise SourceError(
             f"has {len(data):,} bytes, but at most {CONFIG_MAP_BYTES:,} can travel; "
@@ -149,8 +152,6 @@ def _check(source: str, data: bytes) -> None:
             compile(tree, FILE_NAME, "exec", dont_inherit=True)  # a stray return, nonlocal, await
     except SyntaxError as error:
         raise _explained(error, source) from None
-    except ValueError as error:  # NUL bytes, before Python 3.12
-        raise SourceError(f"cannot be a program: {error}") from None
     except (MemoryError, RecursionError):
         raise SourceError("is nested too deeply for Python to parse") from None
     if not tree.body:

@@ -1,0 +1,102 @@
+"""What people type is read, or refused with a line that says what to type instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pyjob_magic.errors import OptionError
+from pyjob_magic.models import Quantity
+from pyjob_magic.options import CellOptions, JobOptions, flag, said
+
+
+@pytest.mark.parametrize(
+    ("said_values", "message"),
+    [
+        ({"name": "Mnist"}, "NAME: 'Mnist' is no job name: use lower-case"),
+        ({"name": "9lives"}, "NAME: '9lives' is no job name"),
+        ({"name": "a" * 55}, "NAME: '" + "a" * 55 + "' has 55 characters; at most 54"),
+        ({"name": "a" * 54, "workers": "11"}, "1 characters too long for 11 workers"),
+        ({"workers": "-1"}, "--workers: -1 is out of range"),
+        ({"workers": "two"}, "--workers: 'two' is no whole number"),
+        ({"cpu": "lots"}, "--cpu: 'lots' is no amount: write 2 or 500m"),
+        ({"cpu": "0"}, "--cpu: '0' is no number of CPUs"),
+        ({"memory": "4GB"}, "--memory: '4GB' is no amount: write 4Gi"),
+        ({"memory": "4"}, "--memory: '4' is less than a megabyte: write 4Gi"),
+        ({"env": ["RANK=1"]}, "--env: RANK is set by the training operator"),
+        ({"env": ["PET_NNODES=1"]}, "--env: PET_NNODES is set by"),
+        ({"env": ["NOVALUE"]}, "--env: 'NOVALUE' is not of the form NAME=VALUE"),
+        ({"env": ["1A=2"]}, "--env: '1A' is no name"),
+        ({"labels": ["a b=c"]}, "--label: 'a b' is no label key"),
+        ({"labels": ["a=b c"]}, "--label: 'b c' is no label value"),
+        ({"labels": ["training.kubeflow.org/x=1"]}, "--label: training.kubeflow.org/x is set by"),
+        ({"timeout": "soon"}, "--timeout: 'soon' is no duration: write 90"),
+        ({"timeout": "0"}, "--timeout: must be longer than 0"),
+        ({"restart_policy": "never"}, "--restart-policy: 'never' is not known: write Never"),
+        ({"clean_pods": "Some"}, "--clean-pods: 'Some' is not known: choose from Running, All"),
+        ({"nproc_per_node": "0"}, "--nproc-per-node: '0' is neither"),
+        ({"mounts": ["nfs:x:/y"]}, "--mount: 'nfs:x:/y' starts with no known kind"),
+        ({"mounts": ["pvc:x"]}, "--mount: 'pvc:x' is not of the form pvc:NAME:/path"),
+        ({"mounts": ["pvc:x:/y:rw"]}, "--mount: 'pvc:x:/y:rw' ends with 'rw'"),
+        ({"mounts": ["memory:big:/y"]}, "--mount: 'big' is no amount"),
+        ({"mounts": ["pvc:x:/"]}, "--mount: 'pvc:x:/' would cover the whole file system"),
+        ({"tolerations": ["key:Sometimes"]}, "--toleration: 'key:Sometimes' ends with no known"),
+        ({"image": "two words"}, "--image: 'two words' is no image"),
+        ({"gpu_resource": "gpu"}, "--gpu-resource: 'gpu' is no resource name"),
+        ({"pull_secrets": ["Bad_Name"]}, "--pull-secret: 'Bad_Name' is no Kubernetes name"),
+        ({"namespace": "A"}, "--namespace: 'A' is no namespace"),
+        ({"out_job": "1x"}, "--out-job: '1x' is no name of a variable"),
+        ({"out_job": "class"}, "--out-job: 'class' is no name of a variable"),
+    ],
+)
+def test_wrong_value_is_named_by_its_option(said_values: dict[str, Any], message: str) -> None:
+    """The error names the option as it is typed and gives an example, in one line."""
+    with pytest.raises(OptionError) as refused:
+        CellOptions.read(said_values)
+
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "seconds"), [("90", 90), ("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400)]
+)
+def test_durations_have_units(typed: str, seconds: int) -> None:
+    """A bare number counts seconds."""
+    assert JobOptions.read({"timeout": typed}).timeout == seconds
+
+
+def test_python_values_are_as_good_as_typed_ones() -> None:
+    """The Python API takes numbers and mappings where the line has text."""
+    options = JobOptions.read({"workers": 2, "env": {"A": "b"}, "cpu": 0.5, "timeout": 90})
+
+    assert (options.workers, options.env, options.timeout) == (2, {"A": "b"}, 90)
+    assert options.cpu == Quantity("500m")
+
+
+def test_every_option_is_explained() -> None:
+    """No option lacks help, and no two are typed alike."""
+    options = said(CellOptions)
+    flags = [flag(field, option) for field, option in options.items()]
+
+    assert set(options) == set(CellOptions.model_fields) - {"args"}
+    assert all(option.help.endswith(".") for option in options.values())
+    assert len(flags) == len(set(flags))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("100n", "0.0000001"), ("500m", "0.5"), ("2", "2"), ("4Gi", 2**32), ("4G", 4e9), ("1e3", 1e3)],
+)
+def test_quantities_have_the_servers_values(text: str, value: float | str) -> None:
+    """Every suffix that a cluster accepts is understood."""
+    from decimal import Decimal
+
+    assert Quantity(text).value == Decimal(value)
+
+
+def test_quantities_compare_by_value_and_keep_their_text() -> None:
+    """1024Mi is 1Gi, and still reads 1024Mi."""
+    assert Quantity("1024Mi") == Quantity("1Gi")
+    assert str(Quantity("1024Mi")) == "1024Mi"
