@@ -1,0 +1,99 @@
+"""The command line: ``pyjob-magic serve | stop | status | kubeconfig``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from pyjob_magic.errors import PyJobError
+from pyjob_magic.local import launcher
+from pyjob_magic.local.home import Home
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    options = _parser().parse_args(argv)
+    command: Command = options.command
+    try:
+        return command(options)
+    except PyJobError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pyjob-magic", description="The embedded API.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = _add(commands, "serve", _serve, "start the embedded API, if it does not run")
+    serve.add_argument(
+        "--foreground", action="store_true", help="serve in this terminal until interrupted"
+    )
+    stop = _add(commands, "stop", _stop, "stop the embedded API")
+    stop.add_argument("--force", action="store_true", help="end jobs that are active, too")
+    _add(commands, "status", _status, "tell whether the embedded API runs")
+    _add(commands, "kubeconfig", _kubeconfig, "print a kubeconfig for the embedded API")
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    command: Command,
+    text: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    if options.foreground:
+        from pyjob_magic.local.__main__ import serve_home
+
+        return serve_home(Home.default())
+    print(f"The embedded API answers at {launcher.ensure_running().url}.")
+    return 0
+
+
+def _stop(options: argparse.Namespace) -> int:
+    stopped = launcher.stop(force=options.force)
+    print("The embedded API has stopped." if stopped else "The embedded API does not run.")
+    return 0
+
+
+def _status(_options: argparse.Namespace) -> int:
+    running = launcher.status()
+    if running is None:
+        print("The embedded API does not run.")
+        return 3  # what `service status` returns, too
+    print(f"The embedded API {running.version} answers at {running.url} (pid {running.pid}).")
+    return 0
+
+
+def _kubeconfig(_options: argparse.Namespace) -> int:
+    """Print how other clients reach the embedded API; it holds the token."""
+    import yaml
+
+    endpoint = launcher.ensure_running()
+    name = "pyjob-magic"
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": endpoint.url}}],
+        "users": [{"name": name, "user": {"token": endpoint.token}}],
+        "contexts": [
+            {"name": name, "context": {"cluster": name, "user": name, "namespace": "default"}}
+        ],
+        "current-context": name,
+    }
+    print(yaml.safe_dump(config, sort_keys=False), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

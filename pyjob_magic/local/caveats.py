@@ -1,0 +1,79 @@
+"""What a job asks for that this machine cannot give: said once, never pretended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyjob_magic.local.objects import Json
+from pyjob_magic.local.operator import Remark
+from pyjob_magic.local.volumes import containers
+
+_LAID_OUT = ("configMap", "emptyDir", "hostPath")
+
+
+def caveats(job: Json, python: Path) -> list[Remark]:
+    """Return the warnings about a job: one for each subject, whatever number of replicas."""
+    found: dict[tuple[str, str], None] = {}
+    for spec in job["spec"]["pytorchReplicaSpecs"].values():
+        found |= dict.fromkeys(_of(spec["template"], python))
+    return [Remark("Warning", reason, message, once=True) for reason, message in found]
+
+
+def _of(pod: Json, python: Path) -> Iterator[tuple[str, str]]:
+    spec = pod["spec"]
+    for container in containers(pod):
+        image = container.get("image")
+        if image:
+            yield (
+                "ImageNotUsed",
+                f"local runs use this machine's Python {python}, not image {image}",
+            )
+        for name in _secrets(container):
+            yield "SecretNotFound", f'there are no secrets here: secret "{name}" is left out'
+    for volume in spec.get("volumes") or ():
+        yield from _volume(volume)
+    if spec.get("nodeSelector") or spec.get("affinity"):
+        yield "NodeSelectorIgnored", "local runs stay on this machine, whatever nodes are selected"
+    if spec.get("tolerations"):
+        yield "TolerationsIgnored", "this machine has no taints: tolerations mean nothing here"
+    account = spec.get("serviceAccountName")
+    if account:
+        yield (
+            "ServiceAccountIgnored",
+            f'local runs act as the user who started them, not as service account "{account}"',
+        )
+
+
+def _secrets(container: Json) -> Iterator[str]:
+    for entry in container.get("env") or ():
+        if ref := (entry.get("valueFrom") or {}).get("secretKeyRef"):
+            yield ref.get("name", "")
+    for entry in container.get("envFrom") or ():
+        if ref := entry.get("secretRef"):
+            yield ref.get("name", "")
+
+
+def _volume(volume: Json) -> Iterator[tuple[str, str]]:
+    name = volume["name"]
+    if claim := volume.get("persistentVolumeClaim"):
+        yield (
+            "VolumeNotMounted",
+            f'there are no volume claims here: volume "{name}" (persistentVolumeClaim '
+            f'"{claim.get("claimName", "")}") is left out',
+        )
+    elif secret := volume.get("secret"):
+        yield (
+            "VolumeNotMounted",
+            f'there are no secrets here: volume "{name}" (secret '
+            f'"{secret.get("secretName", "")}") is left out',
+        )
+    elif host := volume.get("hostPath"):
+        if not Path(host["path"]).exists():
+            yield (
+                "VolumeNotMounted",
+                f'this machine has no {host["path"]}: volume "{name}" is left out',
+            )
+    elif not any(kind in volume for kind in _LAID_OUT):
+        kind = next((key for key in volume if key != "name"), "unknown")
+        yield "VolumeNotMounted", f'volume "{name}" ({kind}) is left out'

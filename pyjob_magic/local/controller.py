@@ -1,0 +1,374 @@
+"""The control loop: store, operator, scheduler and kubelet tied together.
+
+It is woken by changes of the store and by the deadlines that the operator names; it polls nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import time
+import traceback
+import uuid
+from collections.abc import Iterable
+from decimal import Decimal
+
+from pyjob_magic.local import machine, operator, scheduler
+from pyjob_magic.local.caveats import caveats
+from pyjob_magic.local.home import Home
+from pyjob_magic.local.interpreter import interpreter
+from pyjob_magic.local.kubelet import COMPONENT, Kubelet
+from pyjob_magic.local.objects import (
+    GPUS,
+    INTERPRETER,
+    JOB_NAME,
+    PORT,
+    Json,
+    controller_of,
+    ended,
+    finished,
+    labels,
+    notes,
+    owners,
+    terminating,
+    timestamp,
+)
+from pyjob_magic.local.process import kill_pod
+from pyjob_magic.local.recorder import Recorder
+from pyjob_magic.local.resources import CONFIG_MAPS, JOBS, PODS
+from pyjob_magic.local.scheduler import Group
+from pyjob_magic.local.store import Change, Store
+
+SCHEDULER = "default-scheduler"
+Key = tuple[str, str]  # namespace and name of a job
+
+
+class Controller:
+    """Do what the jobs in the store ask for.
+
+    Parameters
+    ----------
+    store
+        The objects.
+    home
+        Where the kubelet keeps its files.
+    """
+
+    def __init__(self, store: Store, home: Home) -> None:
+        self.store = store
+        self.home = home
+        self.recorder = Recorder(store)
+        self.kubelet = Kubelet(store, home, self.recorder)
+        self.kubelet.on_end = self._pod_ended
+        self._dirty: dict[Key, None] = {}
+        self._orphaned: list[str] = []
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._queue: dict[str, None] = {}  # jobs whose pods wait for a place, oldest first
+        self._wake = asyncio.Event()
+        self._paused = False
+        self._gpus: list[str] = []
+        self._capacity: dict[str, Decimal] = {}
+        store.subscribe(self._changed)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        self._gpus = await asyncio.to_thread(machine.gpus)
+        self._capacity = machine.capacity(len(self._gpus))
+        self._take_over()
+        while True:
+            self._work()
+            await self._wake.wait()
+            self._wake.clear()
+
+    def pause(self) -> None:
+        """Do nothing more: the API stops, and what is to be done is for the next one."""
+        self._paused = True
+
+    def active_jobs(self) -> list[str]:
+        """Return the jobs that run or wait for a place, as ``namespace/name``."""
+        active = {
+            f"{job['metadata']['namespace']}/{job['metadata']['name']}"
+            for job in self.store.objects(JOBS)
+            if not finished(job) and not (job["spec"].get("runPolicy") or {}).get("suspend")
+        }
+        for pod in self.store.objects(PODS):
+            if self.kubelet.knows(pod["metadata"]["uid"]):
+                active.add(f"{pod['metadata']['namespace']}/{labels(pod).get(JOB_NAME, '')}")
+        return sorted(active)
+
+    def delete_pod(self, pod: Json, grace: float | None = None) -> Json:
+        """Delete a pod: its processes first, then the object; return its state.
+
+        Parameters
+        ----------
+        pod
+            The pod as stored.
+        grace
+            Seconds between SIGTERM and SIGKILL; None for what the pod asks for.
+        """
+        uid, spec = pod["metadata"]["uid"], pod["spec"]
+        grace = spec.get("terminationGracePeriodSeconds", 30) if grace is None else grace
+        if not self.kubelet.knows(uid):
+            return self.store.delete(PODS, pod)
+        if not terminating(pod):
+            pod["metadata"]["deletionTimestamp"] = timestamp(time.time() + grace)
+            pod["metadata"]["deletionGracePeriodSeconds"] = int(grace)
+            self.store.update(PODS, pod)
+            for container in spec["containers"]:
+                message = f"Stopping container {container['name']}"
+                self.recorder.record(pod, COMPONENT, "Normal", "Killing", message)
+        self.kubelet.stop(uid, grace)
+        return pod
+
+    def _changed(self, change: Change) -> None:
+        if change.resource == JOBS.plural:
+            meta = change.object["metadata"]
+            self._dirty[meta["namespace"], meta["name"]] = None
+            if change.type == "DELETED":
+                self._orphaned.append(change.uid)
+        elif change.resource == PODS.plural:
+            pod = change.object
+            if name := labels(pod).get(JOB_NAME):
+                self._dirty[pod["metadata"]["namespace"], name] = None
+            if change.type == "DELETED":
+                self.kubelet.remove(change.uid)
+        elif change.resource == CONFIG_MAPS.plural:
+            self.kubelet.config_maps_changed()
+            return
+        else:
+            return
+        self._wake.set()
+
+    def _work(self) -> None:
+        while (self._dirty or self._orphaned) and not self._paused:
+            while self._orphaned:
+                self._collect(self._orphaned.pop())
+            dirty, self._dirty = self._dirty, {}
+            for key in dirty:
+                try:
+                    self._reconcile(key)
+                except Exception:  # one job must not keep the others from going on
+                    traceback.print_exc()
+            self._schedule()
+
+    def _take_over(self) -> None:
+        """Go on where the API process before this one stopped."""
+        jobs = {job["metadata"]["uid"]: job for job in self.store.objects(JOBS)}
+        for job in sorted(jobs.values(), key=_age):
+            self._dirty[job["metadata"]["namespace"], job["metadata"]["name"]] = None
+            self._queue[job["metadata"]["uid"]] = None
+        pods = list(self.store.objects(PODS))
+        for pod in pods:
+            if pod["spec"].get("nodeName") and not ended(pod):
+                self.kubelet.start(pod)
+            if terminating(pod):
+                self.delete_pod(pod)
+        self._orphaned += {
+            uid
+            for obj in (*pods, *self.store.objects(CONFIG_MAPS))
+            for uid in owners(obj)
+            if uid not in jobs
+        }
+        known = {pod["metadata"]["uid"] for pod in pods}
+        for path in self.home.pods.iterdir():
+            if path.name not in known:
+                kill_pod(path.name)
+                shutil.rmtree(path, ignore_errors=True)
+        self.recorder.forget(known | set(jobs))
+
+    def _collect(self, uid: str) -> None:
+        """Delete what belonged to a job that is gone."""
+        for pod in self.store.owned(PODS, uid):
+            self.delete_pod(pod)
+        for config_map in self.store.owned(CONFIG_MAPS, uid):
+            self.store.delete(CONFIG_MAPS, config_map)
+        self._queue.pop(uid, None)
+
+    def _pod_ended(self, uid: str) -> None:
+        """Take note that no process of a pod is left."""
+        for pod in self.store.objects(PODS):
+            if pod["metadata"]["uid"] == uid:
+                if terminating(pod):
+                    self.store.delete(PODS, pod)
+                key = pod["metadata"]["namespace"], labels(pod).get(JOB_NAME, "")
+                self._dirty[key] = None
+        self._wake.set()
+
+    def _reconcile(self, key: Key) -> None:
+        job = self.store.find(JOBS, *key)
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
+        if job is None:
+            return
+        now = time.time()
+        pods = self.store.owned(PODS, job["metadata"]["uid"])
+        plan = operator.reconcile(job, pods, now)
+        with self.store.transaction():
+            self._carry_out(plan, job, pods)
+        if plan.wake_at is not None:
+            loop = asyncio.get_running_loop()
+            delay = max(0.0, plan.wake_at - now)
+            self._timers[key] = loop.call_later(delay, self._look_again, key)
+
+    def _look_again(self, key: Key) -> None:
+        self._timers.pop(key, None)
+        self._dirty[key] = None
+        self._wake.set()
+
+    def _carry_out(self, plan: operator.Plan, job: Json, pods: list[Json]) -> None:
+        for pod in pods:
+            if pod["metadata"]["name"] in plan.delete:
+                self.delete_pod(pod)
+                self._remark(job, "SuccessfulDeletePod", f"Deleted pod: {pod['metadata']['name']}")
+        for pod in plan.create:
+            if self._create_pod(pod):
+                self._queue.setdefault(job["metadata"]["uid"])
+                self._remark(job, "SuccessfulCreatePod", f"Created pod: {pod['metadata']['name']}")
+        for remark in plan.remarks:
+            self.recorder.record(
+                job, operator.CONTROLLER, remark.type, remark.reason, remark.message, remark.once
+            )
+        if plan.remove:
+            self.store.delete(JOBS, job)
+        elif plan.status != job.get("status", {}):
+            job["status"] = plan.status
+            self.store.update(JOBS, job)
+
+    def _remark(self, job: Json, reason: str, message: str) -> None:
+        self.recorder.record(job, operator.CONTROLLER, "Normal", reason, message)
+
+    def _create_pod(self, pod: Json) -> bool:
+        """Store a new pod; not while one of its name is still ending."""
+        meta = pod["metadata"]
+        if self.store.find(PODS, meta["namespace"], meta["name"]) is not None:
+            return False
+        identity = {
+            "name": meta["name"],
+            "namespace": meta["namespace"],
+            "uid": str(uuid.uuid4()),
+            "resourceVersion": "",
+            "generation": 1,
+            "creationTimestamp": timestamp(time.time()),
+        }
+        self.store.create(PODS, {**pod, "metadata": {**identity, **meta}})
+        return True
+
+    def _schedule(self) -> None:
+        """Give the pods that wait a place, all of a job together."""
+        if not self._queue:
+            return
+        waiting: dict[str, list[Json]] = {uid: [] for uid in self._queue}
+        placed = []
+        for pod in self.store.objects(PODS):
+            owner = controller_of(pod) or pod["metadata"]["uid"]
+            if pod["spec"].get("nodeName"):
+                if not ended(pod) or self.kubelet.knows(pod["metadata"]["uid"]):
+                    placed.append(pod)
+            elif owner in waiting and not terminating(pod):
+                waiting[owner].append(pod)
+        self._queue = {uid: None for uid in self._queue if waiting[uid]}
+        groups = [
+            Group(
+                f"{pods[0]['metadata']['namespace']}/{labels(pods[0]).get(JOB_NAME)}",
+                {pod["metadata"]["name"]: scheduler.asks(pod) for pod in pods},
+            )
+            for pods in waiting.values()
+            if pods
+        ]
+        used = scheduler.total(scheduler.asks(pod) for pod in placed)
+        decision = scheduler.schedule(groups, used, self._capacity)
+        by_key = dict(
+            zip((group.key for group in groups), filter(None, waiting.values()), strict=True)
+        )
+        for key in decision.admitted:
+            self._admit(by_key[key], placed)
+            placed += by_key[key]
+        for key, why in decision.refused.items():
+            self._refuse(by_key[key], why)
+
+    def _admit(self, pods: list[Json], placed: list[Json]) -> None:
+        """Place the pods of one job and start them."""
+        owner = controller_of(pods[0])
+        job = self._job_of(pods[0])
+        siblings = [pod for pod in placed if controller_of(pod) == owner]
+        ports = [notes(pod)[PORT] for pod in siblings if PORT in notes(pod)]
+        port = next(iter(ports), None) or _free_port({notes(pod).get(PORT) for pod in placed})
+        taken = {gpu for pod in placed for gpu in notes(pod).get(GPUS, "").split(",") if gpu}
+        free = [gpu for gpu in self._gpus if gpu not in taken]
+        with self.store.transaction():
+            for pod in pods:
+                own = pod["metadata"].setdefault("annotations", {})
+                own[PORT] = port
+                if self._gpus:
+                    count = int(scheduler.asks(pod).get(scheduler.GPU, 0))
+                    own[GPUS] = ",".join(free[:count])
+                    del free[:count]
+                self._place(pod)
+            if job is not None:
+                self._warn(job, [*placed, *pods])
+        for pod in pods:
+            self.kubelet.start(pod)
+
+    def _place(self, pod: Json) -> None:
+        meta, node = pod["metadata"], machine.name()
+        pod["spec"]["nodeName"] = node
+        condition = {
+            "type": "PodScheduled",
+            "status": "True",
+            "lastTransitionTime": timestamp(time.time()),
+        }
+        pod["status"]["conditions"] = [condition]
+        self.store.update(PODS, pod)
+        message = f"Successfully assigned {meta['namespace']}/{meta['name']} to {node}"
+        self.recorder.record(pod, SCHEDULER, "Normal", "Scheduled", message)
+
+    def _refuse(self, pods: list[Json], why: str) -> None:
+        message = f"0/1 nodes are available: {why}"
+        condition = {
+            "type": "PodScheduled",
+            "status": "False",
+            "lastTransitionTime": timestamp(time.time()),
+            "reason": "Unschedulable",
+            "message": message,
+        }
+        for pod in pods:
+            said = [entry.get("message") for entry in pod["status"].get("conditions") or ()]
+            if message not in said:
+                pod["status"]["conditions"] = [condition]
+                self.store.update(PODS, pod)
+                self.recorder.record(pod, SCHEDULER, "Warning", "FailedScheduling", message)
+
+    def _warn(self, job: Json, placed: Iterable[Json]) -> None:
+        """Say what this machine does not honour of a job."""
+        try:
+            python = interpreter(notes(job).get(INTERPRETER))
+        except ValueError:
+            return  # the kubelet will say so
+        remarks = caveats(job, python)
+        used = scheduler.total(scheduler.asks(pod) for pod in placed)
+        if crowded := scheduler.overcommitted(used, self._capacity):
+            remarks.append(operator.Remark("Warning", "CPUOvercommitted", crowded, once=True))
+        for remark in remarks:
+            self.recorder.record(
+                job, COMPONENT, remark.type, remark.reason, remark.message, remark.once
+            )
+
+    def _job_of(self, pod: Json) -> Json | None:
+        name = labels(pod).get(JOB_NAME, "")
+        return self.store.find(JOBS, pod["metadata"]["namespace"], name)
+
+
+def _age(job: Json) -> tuple[str, int]:
+    meta = job["metadata"]
+    return meta["creationTimestamp"], int(meta["resourceVersion"])
+
+
+def _free_port(taken: set[str | None]) -> str:
+    """Return a port of this machine that nobody uses and no live job was given."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = str(probe.getsockname()[1])
+        if port not in taken:
+            return port

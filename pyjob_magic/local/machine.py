@@ -1,0 +1,45 @@
+"""What this machine has to give."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from decimal import Decimal
+
+import psutil
+
+from pyjob_magic.local.scheduler import GPU
+
+
+def name() -> str:
+    """Return the name of the one node there is."""
+    return platform.node() or "localhost"
+
+
+def gpus() -> list[str]:
+    """Return the GPUs that may be handed out, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is not None:
+        return [index for index in allowed.split(",") if index.strip()]
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    try:
+        result = subprocess.run(
+            [program, "-L"], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    lines = [line for line in result.stdout.splitlines() if line.startswith("GPU ")]
+    return [str(index) for index in range(len(lines))]
+
+
+def capacity(gpu_count: int) -> dict[str, Decimal]:
+    """Return what there is of each resource, by Kubernetes' names."""
+    return {
+        "cpu": Decimal(os.cpu_count() or 1),
+        "memory": Decimal(psutil.virtual_memory().total),
+        GPU: Decimal(gpu_count),
+    }

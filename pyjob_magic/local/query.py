@@ -1,0 +1,74 @@
+"""Query parameters of the Kubernetes API."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+
+from pyjob_magic.local.status import StatusError, bad_request, expired
+
+
+def flag(params: Mapping[str, str], name: str) -> bool:
+    """Return a boolean; present and empty counts as true, as with Kubernetes."""
+    value = params.get(name)
+    return value is not None and value.lower() not in ("0", "false", "f")
+
+
+def number(params: Mapping[str, str], name: str) -> int | None:
+    """Return a number that is not negative, or None if it is absent."""
+    value = params.get(name)
+    if not value:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) < 16):
+        raise bad_request(f'invalid {name}: strconv.ParseInt: parsing "{value}": invalid syntax')
+    return int(value)
+
+
+def version(params: Mapping[str, str]) -> int | None:
+    """Return the resourceVersion to start from; None for "what there is now"."""
+    value = params.get("resourceVersion") or "0"
+    if not (value.isascii() and value.isdigit() and len(value) < 19):
+        raise bad_request(f'invalid resource version "{value}"')
+    return int(value) or None
+
+
+def dry_run(params: Mapping[str, str]) -> bool:
+    """Whether the request is only to be tried."""
+    return _one_of(params, "dryRun", ("All",), "") == "All"
+
+
+def field_validation(params: Mapping[str, str]) -> str:
+    """Return what is to be done about unknown fields: Ignore, Warn or Strict."""
+    return _one_of(params, "fieldValidation", ("Ignore", "Strict", "Warn"), "Warn")
+
+
+def continuation(version: int, last: str) -> str:
+    """Return the token with which a list goes on behind the object `last`."""
+    token = {"v": "meta.k8s.io/v1", "rv": version, "start": last}
+    return base64.urlsafe_b64encode(json.dumps(token).encode()).decode()
+
+
+def start(params: Mapping[str, str]) -> str:
+    """Return the object behind which a list is to go on; empty for its beginning."""
+    token = params.get("continue")
+    if not token:
+        return ""
+    try:
+        found = json.loads(base64.urlsafe_b64decode(token))["start"]
+    except (ValueError, TypeError, KeyError):
+        raise bad_request("continue key is not valid: unable to read it") from None
+    if not isinstance(found, str):
+        raise expired("the provided continue parameter is too old")
+    return found
+
+
+def _one_of(params: Mapping[str, str], name: str, allowed: tuple[str, ...], otherwise: str) -> str:
+    value = params.get(name)
+    if not value:
+        return otherwise
+    if value not in allowed:
+        known = ", ".join(f'"{word}"' for word in allowed)
+        message = f'{name}: Unsupported value: "{value}": supported values: {known}'
+        raise StatusError(422, "Invalid", message)
+    return value

@@ -1,0 +1,147 @@
+"""The API process: one event loop for the routes, the control loop and the replicas."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+import sys
+import time
+
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from pyjob_magic import __version__
+from pyjob_magic.local import query
+from pyjob_magic.local.api import application
+from pyjob_magic.local.controller import Controller
+from pyjob_magic.local.guard import Guard
+from pyjob_magic.local.home import Home
+from pyjob_magic.local.launcher import STOP_PATH
+from pyjob_magic.local.status import StatusError
+from pyjob_magic.local.store import Store
+from pyjob_magic.local.wire import answer
+
+_IDLE_SECONDS = 900.0
+_OPEN_STREAMS = 1  # seconds that streams get to end when the API stops
+_LOCK_PATIENCE = 0.5  # seconds; somebody who asks whether we live holds the lock for a moment
+
+
+class AlreadyRunningError(Exception):
+    """Another API process serves this home."""
+
+
+def serve(home: Home, ready: int | None = None) -> None:
+    """Serve until stopped.
+
+    Parameters
+    ----------
+    home
+        The state directory.
+    ready
+        File descriptor to write to and close as soon as requests are answered.
+
+    Raises
+    ------
+    AlreadyRunningError
+        If another process serves this home.
+    """
+    home.create()
+    lock = _lock(home)
+    try:
+        asyncio.run(_serve(home, ready))
+    finally:
+        home.api_file.unlink(missing_ok=True)
+        os.close(lock)
+
+
+async def _serve(home: Home, ready: int | None) -> None:
+    store = Store(home.database)
+    controller = Controller(store, home)
+    app = application(controller)
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(256)
+    port = listener.getsockname()[1]
+    guard = Guard(app, home.ensure_token(), port)
+    config = uvicorn.Config(
+        guard,
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=_OPEN_STREAMS,
+        timeout_keep_alive=75,
+    )
+    server = uvicorn.Server(config)
+    app.router.routes.append(_stop_route(controller, server))
+    control = asyncio.create_task(controller.run())
+    control.add_done_callback(lambda task: _give_up(task, server))
+    idle = asyncio.create_task(_stop_when_idle(guard, controller, server))
+    home.announce(f"http://127.0.0.1:{port}", __version__)
+    if ready is not None:
+        # The socket listens already: who connects now is answered as soon as the loop runs.
+        os.write(ready, b"ready")
+        os.close(ready)
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        for task in (idle, control):
+            task.cancel()
+        controller.kubelet.leave()
+        await asyncio.gather(idle, control, return_exceptions=True)
+        store.close()
+
+
+def _stop_route(controller: Controller, server: uvicorn.Server) -> Route:
+    async def stop(request: Request) -> Response:
+        """Stop the API; with ``force`` also the replicas that run."""
+        active = controller.active_jobs()
+        if active and not query.flag(request.query_params, "force"):
+            jobs = ", ".join(active[:5]) + (", …" if len(active) > 5 else "")
+            raise StatusError(409, "Conflict", f"{len(active)} active job(s): {jobs}")
+        controller.pause()
+        await controller.kubelet.stop_all()
+        server.should_exit = True
+        return answer(request, {"kind": "Status", "apiVersion": "v1", "status": "Success"})
+
+    return Route(STOP_PATH, stop, methods=["POST"])
+
+
+async def _stop_when_idle(guard: Guard, controller: Controller, server: uvicorn.Server) -> None:
+    """Stop the API when it has had nothing to do for a while."""
+    limit = float(os.environ.get("PYJOB_MAGIC_IDLE_SECONDS", _IDLE_SECONDS))
+    left = limit
+    while left > 0:
+        await asyncio.sleep(left)
+        left = guard.last_activity + limit - time.monotonic()
+        if left <= 0 and (guard.open_requests or controller.active_jobs()):
+            left = limit
+    server.should_exit = True
+
+
+def _give_up(task: asyncio.Task[None], server: uvicorn.Server) -> None:
+    """End the process if the control loop has failed: a new one takes over what runs."""
+    if not task.cancelled() and (error := task.exception()):
+        print(f"the control loop failed: {error!r}", file=sys.stderr)  # noqa: T201 - the log
+        server.should_exit = True
+
+
+def _lock(home: Home) -> int:
+    """Lock the home for this process; the lock goes when the process goes."""
+    handle = os.open(home.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + _LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(handle)
+                raise AlreadyRunningError(f"an API already serves {home.path}") from None
+            time.sleep(0.01)
+        else:
+            return handle

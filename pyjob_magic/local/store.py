@@ -1,0 +1,292 @@
+"""The store: objects and their history in one SQLite database, one writer.
+
+Every write gets a resourceVersion and an entry in the history, which watches read. The history
+reaches back a bounded number of entries and bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyjob_magic.local.objects import Json, controller_of
+from pyjob_magic.local.resources import Resource
+from pyjob_magic.local.status import exists, expired, not_found
+
+_VERSION = 1
+_KEEP = 4096  # entries of the history
+_SLACK = 512  # entries more before the history is cut
+_SCHEMA = """
+CREATE TABLE objects (
+    resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
+    uid TEXT NOT NULL, owner TEXT, about TEXT, json TEXT NOT NULL,
+    PRIMARY KEY (resource, namespace, name)
+) WITHOUT ROWID;
+CREATE INDEX by_owner ON objects (owner) WHERE owner IS NOT NULL;
+CREATE INDEX by_about ON objects (about) WHERE about IS NOT NULL;
+CREATE TABLE history (
+    version INTEGER PRIMARY KEY AUTOINCREMENT,
+    resource TEXT NOT NULL, namespace TEXT NOT NULL, uid TEXT NOT NULL,
+    type TEXT NOT NULL, json TEXT NOT NULL
+);
+CREATE INDEX by_uid ON history (uid, version);
+"""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One entry of the history; `type` is ADDED, MODIFIED or DELETED."""
+
+    version: int
+    type: str
+    resource: str
+    namespace: str
+    uid: str
+    json: str
+
+    @property
+    def object(self) -> Json:
+        """The object as it was written."""
+        obj: Json = json.loads(self.json)
+        return obj
+
+
+class Store:
+    """Objects by resource, namespace and name.
+
+    Objects that are handed out are the caller's own; a write stores what it is given.
+
+    Parameters
+    ----------
+    path
+        The database file; made if it does not exist.
+
+    Raises
+    ------
+    sqlite3.DatabaseError
+        If the file is no database, or one of a later version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        found = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if found == 0:
+            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+        elif found != _VERSION:
+            raise sqlite3.DatabaseError(
+                f"{path} is of version {found}, this package reads version {_VERSION}"
+            )
+        self._listeners: list[Callable[[Change], None]] = []
+        self._pending: list[Change] | None = None
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name='history'").fetchone()
+        self._version = row[0] if row else 0
+        self._oldest = self._first_version()
+
+    @property
+    def version(self) -> int:
+        """The newest resourceVersion."""
+        return self._version
+
+    def close(self) -> None:
+        """Close the database; what was written is safe."""
+        self._db.close()
+
+    def subscribe(self, listener: Callable[[Change], None]) -> None:
+        """Call `listener` with every change after it is committed."""
+        self._listeners.append(listener)
+
+    def unsubscribe(self, listener: Callable[[Change], None]) -> None:
+        """Stop calling `listener`."""
+        self._listeners.remove(listener)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the writes inside one: all happen or none; may be nested."""
+        if self._pending is not None:
+            yield
+            return
+        before = self._version
+        self._pending = []
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._trim()
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            self._version = before
+            self._pending = None
+            raise
+        changes, self._pending = self._pending, None
+        for change in changes:
+            for listener in tuple(self._listeners):
+                listener(change)
+
+    def find(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """Return the object, or None."""
+        row = self._db.execute(
+            "SELECT json FROM objects WHERE resource=? AND namespace=? AND name=?",
+            (resource.plural, namespace, name),
+        ).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Json:
+        """Return the object.
+
+        Raises
+        ------
+        StatusError
+            404.
+        """
+        obj = self.find(resource, namespace, name)
+        if obj is None:
+            raise not_found(resource, name)
+        return obj
+
+    def objects(self, resource: Resource, namespace: str = "", after: str = "") -> Iterator[Json]:
+        """Yield the objects by namespace and name: of one namespace, or all of them.
+
+        Parameters
+        ----------
+        resource
+            What to list.
+        namespace
+            Where; empty for everywhere.
+        after
+            Start behind this ``namespace/name``.
+        """
+        last_namespace, _, last_name = after.partition("/")
+        rows = self._db.execute(
+            "SELECT json FROM objects WHERE resource=? AND (?='' OR namespace=?)"
+            " AND (namespace, name) > (?, ?) ORDER BY namespace, name",
+            (resource.plural, namespace, namespace, last_namespace, last_name),
+        ).fetchall()
+        return (json.loads(row[0]) for row in rows)
+
+    def owned(self, resource: Resource, uid: str) -> list[Json]:
+        """Return the objects whose first owner (the controlling one, if any) is `uid`."""
+        return self._where("owner", resource, uid)
+
+    def about(self, resource: Resource, uid: str) -> list[Json]:
+        """Return the events about the object `uid`."""
+        return self._where("about", resource, uid)
+
+    def namespaces(self) -> list[str]:
+        """Return the namespaces that hold an object."""
+        rows = self._db.execute("SELECT DISTINCT namespace FROM objects ORDER BY namespace")
+        return [row[0] for row in rows]
+
+    def create(self, resource: Resource, obj: Json) -> Json:
+        """Store a new object and return it with its resourceVersion.
+
+        Raises
+        ------
+        StatusError
+            409, if the name is taken.
+        """
+        meta = obj["metadata"]
+        if self.find(resource, meta["namespace"], meta["name"]) is not None:
+            raise exists(resource, meta["name"])
+        return self._write(resource, obj, "ADDED")
+
+    def update(self, resource: Resource, obj: Json) -> Json:
+        """Store an object in place of the one of its name and return it."""
+        return self._write(resource, obj, "MODIFIED")
+
+    def delete(self, resource: Resource, obj: Json) -> Json:
+        """Remove an object and return its last state."""
+        return self._write(resource, obj, "DELETED")
+
+    def check(self, since: int) -> None:
+        """Raise 410 if the history does not reach back to `since`."""
+        if since < self._oldest - 1:
+            raise expired(f"too old resource version: {since} ({self._oldest})")
+        if since > self._version:
+            raise expired(f"too large resource version: {since}, current: {self._version}")
+
+    def changes(self, resource: Resource, namespace: str, since: int) -> list[Change]:
+        """Return what has happened after the resourceVersion `since`, at most 1000 changes."""
+        self.check(since)
+        rows = self._db.execute(
+            "SELECT version, type, resource, namespace, uid, json FROM history"
+            " WHERE version>? AND resource=? AND (?='' OR namespace=?)"
+            " ORDER BY version LIMIT 1000",
+            (since, resource.plural, namespace, namespace),
+        )
+        return [Change(*row) for row in rows]
+
+    def before(self, change: Change) -> Json | None:
+        """Return the state of an object before a change, as far as the history knows it."""
+        row = self._db.execute(
+            "SELECT json FROM history WHERE uid=? AND version<? ORDER BY version DESC LIMIT 1",
+            (change.uid, change.version),
+        ).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def _where(self, column: str, resource: Resource, uid: str) -> list[Json]:
+        rows = self._db.execute(
+            f"SELECT json FROM objects WHERE {column}=? AND resource=? ORDER BY name",  # noqa: S608 - ours
+            (uid, resource.plural),
+        ).fetchall()
+        return [json.loads(row[0]) for row in rows]
+
+    def _write(self, resource: Resource, obj: Json, change: str) -> Json:
+        with self.transaction():
+            self._version += 1
+            meta = obj["metadata"]
+            meta["resourceVersion"] = str(self._version)
+            text = json.dumps(
+                obj, ensure_ascii=True, separators=(",", ":"), sort_keys=resource.custom
+            )
+            place = (resource.plural, meta["namespace"], meta["name"])
+            if change == "DELETED":
+                self._db.execute(
+                    "DELETE FROM objects WHERE resource=? AND namespace=? AND name=?", place
+                )
+            else:
+                about = (obj.get("involvedObject") or {}).get("uid")
+                self._db.execute(
+                    "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (*place, meta["uid"], _owner(obj), about, text),
+                )
+            entry = Change(
+                self._version, change, resource.plural, meta["namespace"], meta["uid"], text
+            )
+            self._db.execute(
+                "INSERT INTO history (version, type, resource, namespace, uid, json)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    entry.version,
+                    entry.type,
+                    entry.resource,
+                    entry.namespace,
+                    entry.uid,
+                    entry.json,
+                ),
+            )
+            assert self._pending is not None
+            self._pending.append(entry)
+        return obj
+
+    def _trim(self) -> None:
+        """Cut the history when it has grown by `_SLACK` entries beyond `_KEEP`."""
+        if self._version - self._oldest < _KEEP + _SLACK:
+            return
+        self._oldest = self._version - _KEEP
+        self._db.execute("DELETE FROM history WHERE version<?", (self._oldest,))
+
+    def _first_version(self) -> int:
+        row = self._db.execute("SELECT min(version) FROM history").fetchone()
+        return row[0] if row[0] is not None else self._version + 1
+
+
+def _owner(obj: Json) -> str | None:
+    """Return the uid that an object is found by: its controller's, else its first owner's."""
+    references = obj["metadata"].get("ownerReferences") or ()
+    return controller_of(obj) or next((ref.get("uid") for ref in references), None)
