@@ -1,0 +1,57 @@
+"""One embedded API for the tests of this directory: a real process on a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pyjob_magic.local.home import Home
+from pyjob_magic.local.launcher import Endpoint, ensure_running
+from tests.local.api import Api
+from tests.state import temporary_home
+
+# Restarts after the first wait this long, doubled each time; Kubernetes begins with 10 s.
+BACKOFF_SECONDS = 0.2
+
+
+@pytest.fixture(scope="session")
+def api_home() -> Iterator[Home]:
+    with temporary_home() as path:
+        yield Home(path)
+
+
+@pytest.fixture(scope="session")
+def endpoint(api_home: Home) -> Endpoint:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYJOB_MAGIC_BACKOFF_SECONDS", str(BACKOFF_SECONDS))
+        return ensure_running(api_home)
+
+
+@pytest.fixture(scope="session")
+def http(endpoint: Endpoint) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {endpoint.token}"}
+    with httpx.Client(base_url=endpoint.url, headers=headers, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def api(http: httpx.Client, request: pytest.FixtureRequest) -> Iterator[Api]:
+    """The embedded API, in a namespace of the test's own that is emptied after it."""
+    api = Api.for_test(http, request.node.name)
+    yield api
+    api.clear()
+
+
+@pytest.fixture
+def own_home() -> Iterator[Home]:
+    """A state directory of the test's own, for tests that stop the API."""
+    with temporary_home() as path:
+        yield Home(path)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    return Path(__file__).parents[1] / "data"
