@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, overload
 
 from pyjob_magic.models import Event, Pod, PyTorchJob
 
@@ -23,6 +23,7 @@ class _HasManifest(Protocol):
     manifest: PyTorchJob
 
 
+T = TypeVar("T")
 J = TypeVar("J", bound=_HasManifest)
 
 
@@ -79,18 +80,37 @@ class Card:
         return [*dict.fromkeys(note for note in failed + warnings if note)]
 
 
-class _Table(ABC):
-    """Shows rows as aligned text and as an HTML table."""
+class Table(Sequence[T], ABC):
+    """A sequence that shows itself as aligned text and as an HTML table."""
 
     head: tuple[str, ...]
     empty: str
 
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = list(items)
+
     @abstractmethod
-    def rows(self) -> Rows: ...
+    def rows(self) -> Rows:
+        """Return what is shown of each item."""
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
 
     def __str__(self) -> str:
         rows = self.rows()
         return "\n".join(_columns([self.head, *rows])) if rows else self.empty
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._items!r})"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         rows = self.rows()
@@ -98,7 +118,7 @@ class _Table(ABC):
         return {"text/plain": str(self), "text/html": _framed(html)}
 
 
-class JobTable(_Table, list[J]):
+class JobTable(Table[J]):
     """The jobs of a namespace, one in each row.
 
     Parameters
@@ -121,7 +141,7 @@ class JobTable(_Table, list[J]):
         return [_job_row(job.manifest, self._now) for job in self]
 
 
-class EventTable(_Table, list[Event]):
+class EventTable(Table[Event]):
     """Events, one in each row."""
 
     head = ("time", "type", "reason", "object", "message")
@@ -129,16 +149,7 @@ class EventTable(_Table, list[Event]):
 
     def rows(self) -> Rows:
         """Return what is shown of each event."""
-        return [
-            (
-                event.time,
-                event.type or "",
-                f"{event.reason or ''}{f' ×{event.count}' if (event.count or 1) > 1 else ''}",  # noqa: RUF001
-                event.involved_object.name or "",
-                event.message or "",
-            )
-            for event in self
-        ]
+        return [_event_row(event) for event in self]
 
 
 def metadata(job: PyTorchJob) -> Rows:
@@ -197,6 +208,17 @@ def _job_row(job: PyTorchJob, now: datetime) -> tuple[str, ...]:
         replica_counts(job),
         span(_time(job.metadata.creation_timestamp), now),
         span(start, end),
+    )
+
+
+def _event_row(event: Event) -> tuple[str, ...]:
+    times = f" x{event.count}" if (event.count or 1) > 1 else ""
+    return (
+        event.time,
+        event.type or "",
+        f"{event.reason or ''}{times}",
+        event.involved_object.name or "",
+        event.message or "",
     )
 
 

@@ -14,7 +14,7 @@ from IPython.display import display
 from pyjob_magic._card import Card
 from pyjob_magic._verbs import usage
 from pyjob_magic.connection import Connection, connect
-from pyjob_magic.errors import DetachedError, OptionError, PyJobError
+from pyjob_magic.errors import DetachedError, OptionError, PyJobError, SourceError
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import ANNOTATIONS, Manifest, load
 from pyjob_magic.models import PyTorchJob
@@ -58,14 +58,18 @@ class Commands:
         base = _read_manifest(options.from_) if options.from_ else None
         base_namespace = base.metadata.namespace if base else None
         connection = self.connection(options.on, options.namespace or base_namespace)
-        manifest = connection.build(
-            source,
-            options,
-            base=base,
-            notebook=_notebook(self._shell),
-            cell=_cell_id(self._shell),
-            line=line,
-        )
+        try:
+            manifest = connection.build(
+                source,
+                options,
+                base=base,
+                notebook=_notebook(self._shell),
+                cell=_cell_id(self._shell),
+                line=line,
+            )
+        except SourceError as error:
+            # People count the line of the magic too, as the editor does.
+            raise SourceError(error.reason, line=error.line and error.line + 1) from None
         if options.save:
             _save(manifest, options.save)
         if options.dry_run:

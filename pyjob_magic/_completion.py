@@ -15,7 +15,7 @@ from IPython.core.completer import (
 
 from pyjob_magic._verbs import VERBS, verb_parser
 from pyjob_magic.errors import PyJobError
-from pyjob_magic.options import CellOptions, Said, flag, said
+from pyjob_magic.options import CellOptions, Option, flag, options
 
 if TYPE_CHECKING:
     from pyjob_magic._magic import PyTorchJobMagics
@@ -52,16 +52,16 @@ def cell_offers(words: list[str], fragment: str) -> Iterable[str]:
     """Return what may stand at `fragment` behind ``%%pytorchjob`` and `words`."""
     if "--" in words:
         return []
-    options = {flag(field, option): option for field, option in said(CellOptions).items()}
-    options |= {option.short: option for option in options.values() if option.short}
-    last = options.get(words[-1]) if words else None
+    typed = {flag(field, option): option for field, option in options(CellOptions).items()}
+    typed |= {option.short: option for option in typed.values() if option.short}
+    last = typed.get(words[-1]) if words else None
     if last is not None and last.metavar and not last.metavar.startswith("["):
         return _values(words[-1], last)
     name, equals, _ = fragment.partition("=")
     if equals:
-        option = options.get(name)
+        option = typed.get(name)
         return [f"{name}={value}" for value in _values(name, option)] if option else []
-    return [name for name in options if name.startswith("--")]
+    return [name for name in typed if name.startswith("--")]
 
 
 def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> Iterable[str]:
@@ -78,7 +78,7 @@ def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> It
     return _job_names(magics) if verb.takes_job and not words[-1].startswith("-") else []
 
 
-def _values(name: str, option: Said) -> Iterable[str]:
+def _values(name: str, option: Option) -> Iterable[str]:
     return _targets() if name == "--on" else option.choices
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from IPython.utils.text import FullEvalFormatter
 
 from pyjob_magic.errors import OptionError
-from pyjob_magic.options import CellOptions, flag, nearest, said
+from pyjob_magic.options import CellOptions, flag, nearest, options
 
 # Stand for a value while the line is split, so that no value is split or unquoted.
 _OPEN, _CLOSE = "\ue000", "\ue001"
@@ -130,7 +130,7 @@ def cell_parser() -> LineParser:
         description="Run the cell as a PyTorchJob.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=96),
     )
-    for field, option in said(CellOptions).items():
+    for field, option in options(CellOptions).items():
         text = option.help.replace("%", "%%")
         if field == "name":
             parser.add_argument("name", nargs="?", metavar="NAME", help=text)

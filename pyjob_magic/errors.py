@@ -59,7 +59,7 @@ class SourceError(PyJobError):
     reason
         Why, and what to do; goes on after "the cell".
     line
-        Line of the cell, counted from 1 below the line of the magic; None for the whole cell.
+        Line of the code, counted from 1; None for all of it.
     """
 
     def __init__(self, reason: str, *, line: int | None = None) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from pyjob_magic.client import Client, Streams
 from pyjob_magic.errors import NotFoundError, PyJobError, TargetError
@@ -19,8 +20,8 @@ _RETRIES = 5
 class LogText(str):
     """A log that a notebook shows as it is, not as a quoted string."""
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return {"text/plain": self.rstrip("\n")}
+    def _repr_pretty_(self, printer: Any, _: bool) -> None:
+        printer.text(self.rstrip("\n"))
 
 
 @dataclass(frozen=True)

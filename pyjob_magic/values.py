@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pyjob_magic.models import Quantity
+from pyjob_magic.quantity import Quantity
 
 NAME_LENGTH = 54
 
@@ -130,8 +130,9 @@ def pairs(value: Any) -> dict[str, str]:
     return pairs
 
 
-def environment(env: dict[str, str]) -> dict[str, str]:
-    """Check names of variables; those that the operator sets are refused."""
+def environment(typed: Any) -> dict[str, str]:
+    """Read variables; those that the operator sets are refused."""
+    env = pairs(typed)
     for name in env:
         if not _ENV_NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no name of an environment variable")
@@ -146,9 +147,10 @@ def _set_by_operator(name: str) -> bool:
     return name in fixed or name.startswith("PET_")
 
 
-def labels(pairs: dict[str, str]) -> dict[str, str]:
-    """Check labels; those that the operator sets are refused."""
-    for key, value in keyed(pairs).items():
+def labels(typed: Any) -> dict[str, str]:
+    """Read labels; those that the operator sets are refused."""
+    found = annotation_pairs(typed)
+    for key, value in found.items():
         if value and not _LABEL_NAME.fullmatch(value):
             raise ValueError(
                 f"{value!r} is no label value: at most 63 letters, digits, '-', '_' and '.', "
@@ -156,17 +158,21 @@ def labels(pairs: dict[str, str]) -> dict[str, str]:
             )
         if key.startswith("training.kubeflow.org/"):
             raise ValueError(f"{key} is set by the training operator, which would override it")
-    return pairs
+    return found
 
 
-def keyed(pairs: dict[str, str]) -> dict[str, str]:
-    """Check the keys of labels and annotations."""
-    for key in pairs:
-        prefix, slash, name = key.rpartition("/")
-        fine = _LABEL_NAME.fullmatch(name) and (not slash or _DNS_SUBDOMAIN.fullmatch(prefix))
-        if not fine:
-            raise ValueError(f"{key!r} is no label key: write name or example.com/name")
-    return pairs
+def annotation_pairs(typed: Any) -> dict[str, str]:
+    """Read annotations: any text under a key."""
+    found = pairs(typed)
+    for key in found:
+        _check_key(key)
+    return found
+
+
+def _check_key(key: str) -> None:
+    prefix, slash, name = key.rpartition("/")
+    if not _LABEL_NAME.fullmatch(name) or (slash and not _DNS_SUBDOMAIN.fullmatch(prefix)):
+        raise ValueError(f"{key!r} is no label key: write name or example.com/name")
 
 
 def mount(value: Any) -> Mount:
@@ -202,7 +208,7 @@ def toleration(value: Any) -> Toleration:
     text = str(value)
     head, _, effect = text.partition(":")
     key, equals, content = head.partition("=")
-    keyed({key: ""})
+    _check_key(key)
     if effect and effect not in _EFFECTS:
         raise ValueError(f"{text!r} ends with no known effect: {', '.join(_EFFECTS)}")
     return Toleration(key, content if equals else None, effect or None)

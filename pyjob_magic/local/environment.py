@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pyjob_magic.local.objects import Json
-from pyjob_magic.models.quantity import Quantity
+from pyjob_magic.quantity import Quantity
 
 PORT_NAME = "pytorchjob-port"
 DEFAULT_PORT = 23456

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pyjob_magic.local.objects import Json
-from pyjob_magic.models.quantity import Quantity
+from pyjob_magic.quantity import Quantity
 
 ConfigMaps = Callable[[str], Json | None]
 _ENTRY = re.compile(r"metadata\.(?P<map>labels|annotations)\['(?P<key>[^']+)'\]")

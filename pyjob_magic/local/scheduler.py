@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from pyjob_magic.local.objects import Json
-from pyjob_magic.models.quantity import Quantity
+from pyjob_magic.quantity import Quantity
 
 GPU = "nvidia.com/gpu"
 Amounts = Mapping[str, Decimal]

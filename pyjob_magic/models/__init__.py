@@ -20,7 +20,6 @@ from pyjob_magic.models.pytorchjob import (
     ReplicaStatus,
     RunPolicy,
 )
-from pyjob_magic.models.quantity import Quantity
 
 __all__ = [
     "Condition",
@@ -39,7 +38,6 @@ __all__ = [
     "PodTemplateSpec",
     "PyTorchJob",
     "PyTorchJobSpec",
-    "Quantity",
     "ReplicaSpec",
     "ReplicaStatus",
     "RunPolicy",
