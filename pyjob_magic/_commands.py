@@ -114,7 +114,7 @@ class Commands:
     def _print_logs(self, job: Job, replica: str | None, tail: int | None) -> None:
         with _detaching(job):
             for line in job.logs(replica, tail=tail, follow=True):
-                print(line.text if replica else line, flush=False)
+                print(line.text if replica else line)
 
     # -- the verbs, each with what its parser returns ------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The command line: ``pyjob-magic serve | stop | status | kubeconfig``."""
+"""The command line: ``pyjob-magic serve | stop | status | kubeconfig | demo``."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     stop.add_argument("--force", action="store_true", help="end jobs that are active, too")
     _add(commands, "status", _status, "tell whether the embedded API runs")
     _add(commands, "kubeconfig", _kubeconfig, "print a kubeconfig for the embedded API")
+    _add(commands, "demo", _demo, "train the quickstart notebook and print what it shows")
     return parser
 
 
@@ -93,6 +94,12 @@ def _kubeconfig(_options: argparse.Namespace) -> int:
     }
     print(yaml.safe_dump(config, sort_keys=False), end="")
     return 0
+
+
+def _demo(_options: argparse.Namespace) -> int:
+    from pyjob_magic import _demo
+
+    return _demo.run()
 
 
 if __name__ == "__main__":
