@@ -3,6 +3,8 @@
 Source: ``pkg/controller.v1/common/job.go``, ``pod.go``, ``pytorch/pytorchjob_controller.go`` and
 ``pkg/core/job.go`` of training-operator v1.9.0. Where upstream visits the replica types in random
 order, this one goes Master, Worker; where upstream notices a deadline late, this one is on time.
+Where upstream removes Workers in the moment that the Master has succeeded, whether they were about
+to end or not, this one gives them some seconds to end by themselves.
 There are no Services: replicas of this machine meet on loopback.
 """
 
@@ -41,6 +43,7 @@ _OURS = "kubeflow.org/training-operator"
 _RESTARTABLE = ("OnFailure", "Always", "ExitCode")
 _POD_POLICIES = ("Always", "OnFailure", "Never")
 _NO_EXIT_CODE = 0xBEEF
+_LINGER = 5.0  # seconds for the Workers to end after the Master
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,11 @@ def _clean_up(plan: Plan, job: Json, pods: list[Json], now: float) -> None:
     policy = run_policy.get("cleanPodPolicy", "None")
     unfinished = [pod for pod in pods if not ended(pod)]
     doomed = {"None": [], "Running": unfinished}.get(policy, pods)
-    _delete(plan, doomed)
+    lingers_until = _lingers_until(job) if unfinished and doomed else 0.0
+    if now < lingers_until:
+        plan.wake_at = lingers_until
+    else:
+        _delete(plan, doomed)
     if condition(job, "Succeeded"):
         for counts in plan.status.get("replicaStatuses", {}).values():
             _count(counts, "succeeded", counts.get("succeeded", 0) + counts.pop("active", 0))
@@ -205,10 +212,16 @@ def _clean_up(plan: Plan, job: Json, pods: list[Json], now: float) -> None:
         return
     due = seconds(completed) + max(0, time_to_live)
     if now < due:
-        plan.wake_at = due
+        plan.wake_at = min(due, plan.wake_at or due)
     else:
         plan.remark("SuccessfulDeletePod", f"Deleted job: {job['metadata']['name']}")
         plan.remove = True
+
+
+def _lingers_until(job: Json) -> float:
+    """Return until when replicas of a finished job may end by themselves."""
+    completed = job["status"].get("completionTime")
+    return seconds(completed) + _LINGER if completed and condition(job, "Succeeded") else 0.0
 
 
 def _suspend(plan: Plan, name: str, pods: list[Json], now: float) -> None:

@@ -143,11 +143,33 @@ def test_lifecycle(name: str, phases: dict[str, dict[str, tuple[str, int]]]) -> 
                 world.set(pod, "Succeeded", 0)
                 world.step()
         world.step()
+        if any(entry["type"] == "Succeeded" for entry in step["status"]["conditions"]):
+            # Upstream removes unfinished Workers at once; here they get some seconds to end.
+            world.now += 6
+            world.step()
         same(world.job["status"], step["status"])
         if step["pods"] is not None:
             assert {n: p["status"]["phase"] for n, p in world.pods.items()} == step["pods"]
     spoken = {tuple(event) for event in recorded["events"]}
     assert spoken <= set(world.said)
+
+
+def test_workers_get_time_to_end_after_the_master() -> None:
+    """The log of a Worker that ends a moment after the Master is not cut off."""
+    recorded = lifecycle("success-worker-still-running")
+    world = World(recorded["create"])
+    world.step()
+    world.set("still-worker-0", "Running")
+    world.set("still-master-0", "Succeeded", 0)
+
+    plan = world.step()
+
+    assert world.conditions()["Succeeded"][0] == "True"
+    assert "still-worker-0" in world.pods
+    assert plan.wake_at == NOW + 5
+    world.now = plan.wake_at
+    world.step()
+    assert "still-worker-0" not in world.pods
 
 
 def test_suspend_and_resume() -> None:
