@@ -66,6 +66,7 @@ class Controller:
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._queue: dict[str, None] = {}  # jobs whose pods wait for a place, oldest first
         self._wake = asyncio.Event()
+        self.in_charge = asyncio.Event()  # set once all replicas of before are known
         self._paused = False
         self._gpus: list[str] = []
         self._capacity: dict[str, Decimal] = {}
@@ -76,6 +77,7 @@ class Controller:
         self._gpus = await asyncio.to_thread(machine.gpus)
         self._capacity = machine.capacity(len(self._gpus))
         self._take_over()
+        self.in_charge.set()
         while True:
             self._work()
             await self._wake.wait()

@@ -32,7 +32,7 @@ from pyjob_magic.local.objects import (
     notes,
     timestamp,
 )
-from pyjob_magic.local.process import Process
+from pyjob_magic.local.process import Process, end_pod
 from pyjob_magic.local.recorder import Recorder
 from pyjob_magic.local.references import MissingError, References
 from pyjob_magic.local.resources import CONFIG_MAPS, JOBS, PODS
@@ -203,7 +203,9 @@ class _PodRunner:
                     break
             else:
                 await asyncio.gather(*(self._run(run) for run in self._main))
-            if not self._stopping.is_set():
+            if self._stopping.is_set():
+                await end_pod(self._uid)
+            else:
                 self._report()
         finally:
             stopper.cancel()

@@ -120,6 +120,8 @@ def stop(home: Home | None = None, force: bool = False) -> bool:
     home = home or Home.default()
     if not home.path.exists():
         return False
+    if force and not _alive(home) and _left_behind(home):
+        ensure_running(home)  # it finds the replicas of the one that died, and ends them
     with _start_lock(home):
         running = status(home)
         if running is None:
@@ -133,6 +135,12 @@ def stop(home: Home | None = None, force: bool = False) -> bool:
                 raise TargetError(f"local: the API (pid {running.pid}) does not stop")
             time.sleep(0.01)
     return True
+
+
+def _left_behind(home: Home) -> bool:
+    """Whether replicas may run without an API: some run has a pid but no exit code."""
+    pids = home.pods.glob("*/*/*/pid")
+    return any(not pid.with_name("exit").exists() for pid in pids)
 
 
 def _endpoint(home: Home) -> Endpoint | None:

@@ -31,7 +31,7 @@ _SHIM = """
 exec 3>&2 2>/dev/null
 trap : TERM INT HUP
 echo $$ >"$0/pid"
-"$@" 2>&3 3>&-
+(exec "$@" 2>&3 3>&-)
 echo $? >"$0/exit"
 """
 
@@ -154,11 +154,19 @@ def marked(pod_uid: str, container: str | None = None) -> list[int]:
     return found
 
 
-def kill_pod(pod_uid: str) -> None:
-    """End all processes of a pod."""
-    for pid in marked(pod_uid):
+def kill_pod(pod_uid: str) -> list[int]:
+    """End all processes of a pod and return which there were."""
+    pids = marked(pod_uid)
+    for pid in pids:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
+    return pids
+
+
+async def end_pod(pod_uid: str) -> None:
+    """End all processes of a pod, and wait until they are gone."""
+    while pids := kill_pod(pod_uid):
+        await asyncio.gather(*map(_ended, pids))
 
 
 def _marks(pid: int) -> tuple[str, str]:

@@ -101,6 +101,7 @@ async def _serve(home: Home, ready: int | None) -> None:
 def _stop_route(controller: Controller, server: uvicorn.Server) -> Route:
     async def stop(request: Request) -> Response:
         """Stop the API; with ``force`` also the replicas that run."""
+        await controller.in_charge.wait()
         active = controller.active_jobs()
         if active and not query.flag(request.query_params, "force"):
             jobs = ", ".join(active[:5]) + (", …" if len(active) > 5 else "")

@@ -39,7 +39,7 @@ def http(endpoint: Endpoint) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def api(http: httpx.Client, request: pytest.FixtureRequest) -> Iterator[Api]:
-    """The embedded API, in a namespace of the test's own that is emptied after it."""
+    """Lend the embedded API in a namespace of the test's own, and empty it after the test."""
     api = Api.for_test(http, request.node.name)
     yield api
     api.clear()
@@ -47,7 +47,7 @@ def api(http: httpx.Client, request: pytest.FixtureRequest) -> Iterator[Api]:
 
 @pytest.fixture
 def own_home() -> Iterator[Home]:
-    """A state directory of the test's own, for tests that stop the API."""
+    """Lend a state directory to a test that stops the API."""
     with temporary_home() as path:
         yield Home(path)
 

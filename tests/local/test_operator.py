@@ -300,7 +300,7 @@ def test_the_time_to_live_removes_the_job() -> None:
     world.set("j-master-0", "Succeeded", 0)
     plan = world.step()
     assert plan.wake_at == int(NOW) + 5
-    assert not world.removed
+    assert not world.said[-1][2].startswith("Deleted job")
     world.now += 5
     world.step()
     assert world.removed
