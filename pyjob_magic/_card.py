@@ -47,9 +47,10 @@ class Card:
     events: Sequence[Event] = field(default=())
 
     def __str__(self) -> str:
-        parts = [f"PyTorchJob {self.job.name}: {self.job.status.state} ({self._place})"]
+        head = f"PyTorchJob {self.job.name}: {self.job.status.state} ({self._place})"
+        parts = [_printable(head)]
         parts += [f"  {line}" for line in _columns(metadata(self.job))]
-        parts += [f"  {line}" for line in self._notes]
+        parts += [f"  {_printable(note)}" for note in self._notes]
         if self.pods:
             parts += ["", *(f"  {line}" for line in _columns([REPLICA_HEAD, *replicas(self.pods)]))]
         return "\n".join(parts)

@@ -1,0 +1,102 @@
+"""What imports what, and what importing costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyjob_magic
+
+PACKAGE = Path(pyjob_magic.__file__).parent
+# Each may import those before it, and nothing behind it.
+ORDER = [
+    ["errors", "quantity", "models"],
+    ["values"],
+    ["options", "payload"],
+    ["edits", "diagnosis", "_card"],
+    ["manifest"],
+    ["client"],
+    ["targets", "logs"],
+    ["job"],
+    ["connection"],
+    ["_line"],
+    ["_verbs"],
+    ["_completion"],
+    ["_commands"],
+    ["_magic"],
+]
+FREE_OF_IO = ["models", "manifest", "edits", "options", "values", "diagnosis", "_card", "payload"]
+
+
+def imports(path: Path) -> set[str]:
+    """Return the modules that a file imports, wherever in it; not those for type checkers."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module or ""}
+    return found
+
+
+def ours(path: Path) -> set[str]:
+    """Return the top-level modules of the package that a file imports."""
+    return {name.split(".")[1] for name in imports(path) if name.startswith("pyjob_magic.")}
+
+
+def files(module: str) -> list[Path]:
+    single = PACKAGE / f"{module}.py"
+    return [single] if single.exists() else sorted((PACKAGE / module).glob("*.py"))
+
+
+@pytest.mark.parametrize("level", range(len(ORDER)))
+def test_imports_go_one_way(level: int) -> None:
+    """No module imports what stands above it; only the local target knows the embedded API."""
+    allowed = {name for names in ORDER[: level + 1] for name in names} | {"__version__"}
+    for module in ORDER[level]:
+        for file in files(module):
+            extra = {"local"} if file == PACKAGE / "targets" / "local.py" else set()
+            assert ours(file) <= allowed | extra, file.name
+
+
+def test_the_embedded_api_knows_nothing_of_the_notebook() -> None:
+    """It imports models, errors and its own modules."""
+    for file in files("local"):
+        assert ours(file) <= {"local", "models", "errors", "quantity", "__version__"}, file.name
+
+
+@pytest.mark.parametrize("module", FREE_OF_IO)
+def test_the_core_does_no_io(module: str) -> None:
+    """It has no HTTP, no processes, no clock."""
+    rim = {"httpx", "subprocess", "socket", "time", "os", "threading", "IPython"}
+    for file in files(module):
+        assert not {name.partition(".")[0] for name in imports(file)} & rim, file.name
+
+
+def test_importing_the_package_brings_nothing_heavy() -> None:
+    """What only some users of the package need is imported when they need it."""
+    heavy = {"httpx", "pydantic", "ipywidgets", "IPython", "yaml", "starlette"}
+    program = f"import sys, pyjob_magic; print(*({heavy!r} & set(sys.modules)))"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert loaded.stdout.split() == []
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    """`__all__` is the API."""
+    assert pyjob_magic.__all__ == sorted(pyjob_magic.__all__)
+    for name in pyjob_magic.__all__:
+        assert getattr(pyjob_magic, name)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = pyjob_magic.nothing

@@ -1,0 +1,199 @@
+"""What servers answer becomes an object of ours or an error with the server's words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from pyjob_magic import errors
+from pyjob_magic.client import Client, Target
+from pyjob_magic.connection import Connection
+from pyjob_magic.models import PyTorchJob
+from tests.data import SEED, read
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def a_client(handler: Handler) -> Client:
+    transport = httpx.MockTransport(handler)
+    return Client(Target("k8s", "http://server", "kube-test", transport=transport))
+
+
+def answering(name: str) -> Handler:
+    """Return a server that answers every request as was recorded."""
+    recorded = read(f"exchanges/{name}.json")["response"]
+    body = recorded["body"]
+    if isinstance(body, str):
+        return lambda _: httpx.Response(recorded["status"], text=body)
+    return lambda _: httpx.Response(recorded["status"], json=body)
+
+
+def test_created_job_has_the_metadata_of_the_answer() -> None:
+    """What the server added is on the object; nothing that it sent is lost."""
+    created = a_client(answering("create")).create_job(PyTorchJob.from_wire(SEED))
+
+    assert created.metadata.uid == "bc64c226-ab5e-44a2-899c-06f672e47ae6"
+    assert created.to_wire() == read("exchanges/create.json")["response"]["body"]
+
+
+def test_create_sends_the_manifest_and_asks_for_strict_validation() -> None:
+    """One POST to the documented path; unknown fields are not pruned silently."""
+    sent: list[httpx.Request] = []
+
+    def record(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return answering("create")(request)
+
+    a_client(record).create_job(PyTorchJob.from_wire(SEED))
+
+    (request,) = sent
+    assert request.method == "POST"
+    assert request.url.path == "/apis/kubeflow.org/v1/namespaces/kube-test/pytorchjobs"
+    assert request.url.params["fieldValidation"] == "Strict"
+    assert json.loads(request.content) == SEED
+
+
+@pytest.mark.parametrize(
+    ("exchange", "error", "words"),
+    [
+        ("create-again-409", errors.ExistsError, 'pytorchjobs.kubeflow.org "pytorch-test" already'),
+        ("create-bad-types-422", errors.InvalidError, "nprocPerNode in body must be of type"),
+        ("create-unknown-field-strict-400", errors.InvalidError, "unknown field"),
+        ("read-404", errors.NotFoundError, 'pytorchjobs.kubeflow.org "missing" not found'),
+        ("patch-wrong-type-415", errors.InvalidError, "unknown format"),
+        ("no-crd-404", errors.NotFoundError, "404 page not found"),
+    ],
+)
+def test_refusals_keep_the_servers_words(
+    exchange: str, error: type[errors.ApiError], words: str
+) -> None:
+    """Each status has its class; message, code and details are the server's."""
+    with pytest.raises(error) as refused:
+        a_client(answering(exchange)).create_job(PyTorchJob.from_wire(SEED))
+
+    recorded = read(f"exchanges/{exchange}.json")["response"]
+    assert words in str(refused.value)
+    assert refused.value.code == recorded["status"]
+    if isinstance(recorded["body"], dict):
+        assert refused.value.details == recorded["body"].get("details", {})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, text="<html>Log in</html>"),
+        httpx.Response(502, text="bad gateway"),
+        httpx.Response(500, json=["no", "status"]),
+        httpx.Response(500, json={"message": None}),
+    ],
+)
+def test_what_is_no_kubernetes_answer_is_an_error_of_ours(answer: httpx.Response) -> None:
+    """A proxy's login page or a broken gateway is one clear line, not a traceback of json."""
+    with pytest.raises(errors.ApiError) as refused:
+        a_client(lambda _: answer).get_job("mnist")
+
+    assert "get PyTorchJob 'mnist'" in str(refused.value)
+
+
+def test_no_answer_names_target_and_request() -> None:
+    """A connection that fails says who did not answer and to what."""
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("Connection refused", request=request)
+
+    with pytest.raises(errors.TargetError) as failed:
+        a_client(refuse).get_job("mnist")
+
+    assert str(failed.value) == (
+        "k8s did not answer when asked to get PyTorchJob 'mnist': Connection refused"
+    )
+
+
+def test_lists_are_read_page_by_page() -> None:
+    """All items come, whatever the size of the pages."""
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        page = int(request.url.params.get("continue", "0"))
+        item = {**SEED, "metadata": {"name": f"job-{page}"}}
+        following = str(page + 1) if page < 2 else ""
+        return httpx.Response(200, json={"metadata": {"continue": following}, "items": [item]})
+
+    assert [job.name for job in a_client(serve).list_jobs()] == ["job-0", "job-1", "job-2"]
+
+
+def test_pods_of_another_job_of_the_same_name_are_left_out() -> None:
+    """The label names the job, the owner's uid tells which."""
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        pods = [
+            {
+                "metadata": {
+                    "name": f"j-worker-{uid}",
+                    "ownerReferences": [
+                        {"apiVersion": "v1", "kind": "PyTorchJob", "name": "j", "uid": uid}
+                    ],
+                },
+                "spec": {"containers": []},
+            }
+            for uid in ("old", "new")
+        ]
+        return httpx.Response(200, json={"items": pods})
+
+    job = PyTorchJob.from_wire({**SEED, "metadata": {"name": "j", "uid": "new"}})
+
+    assert [pod.name for pod in a_client(serve).list_pods(job)] == ["j-worker-new"]
+
+
+def test_watch_goes_on_after_an_interruption() -> None:
+    """A connection that breaks, or a version that is too old, leads to a new list."""
+    lists = iter(["1", "7", "9"])
+    watches: list[Any] = [
+        httpx.ReadError("Connection reset by peer"),
+        {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}},
+        {"type": "DELETED", "object": {**SEED, "metadata": {"name": "j"}}},
+    ]
+    seen = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        if "watch" not in request.url.params:
+            version = next(lists)
+            item = {**SEED, "metadata": {"name": "j", "resourceVersion": version}}
+            return httpx.Response(
+                200, json={"metadata": {"resourceVersion": version}, "items": [item]}
+            )
+        seen.append(request.url.params["resourceVersion"])
+        answer = watches.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(200, text=json.dumps(answer) + "\n")
+
+    changes = list(a_client(serve).follow_job("j"))
+
+    assert seen == ["1", "7", "9"]
+    assert [job and job.metadata.resource_version for job in changes] == ["1", "7", "9", None]
+
+
+def test_a_submit_that_fails_half_way_leaves_nothing() -> None:
+    """A job whose source cannot follow is deleted again."""
+    requests = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        requests.append((request.method, request.url.path.rsplit("/", 1)[-1]))
+        if request.url.path.endswith("configmaps"):
+            return httpx.Response(403, json={"kind": "Status", "message": "not you"})
+        if request.method == "DELETE":
+            return httpx.Response(200, json={"kind": "Status", "status": "Success"})
+        body = json.loads(request.content)
+        return httpx.Response(201, json={**body, "metadata": {**body["metadata"], "uid": "u"}})
+
+    connection = Connection(a_client(serve))
+    manifest = connection.build("# " + "x" * 200_000 + "\npass", name="big")
+
+    with pytest.raises(errors.ForbiddenError, match="not you"):
+        connection.submit(manifest)
+
+    assert requests == [("POST", "pytorchjobs"), ("POST", "configmaps"), ("DELETE", "big")]
