@@ -102,7 +102,7 @@ class Kubelet:
         self.first_backoff = float(os.environ.get("PYJOB_MAGIC_BACKOFF_SECONDS", _FIRST_BACKOFF))
         self.on_end: Callable[[str], None] = lambda _: None
         self._pods: dict[str, _PodRunner] = {}
-        self._config_maps_changed = asyncio.Event()
+        self.next_config_map = asyncio.Event()  # set by the next ConfigMap that comes or changes
         self._sweepers: set[asyncio.Task[None]] = set()
 
     def start(self, pod: Json) -> None:
@@ -149,12 +149,8 @@ class Kubelet:
 
     def config_maps_changed(self) -> None:
         """Wake the pods that wait for a ConfigMap."""
-        self._config_maps_changed.set()
-        self._config_maps_changed = asyncio.Event()
-
-    async def config_map_change(self) -> None:
-        """Wait until a ConfigMap has come or changed."""
-        await self._config_maps_changed.wait()
+        self.next_config_map.set()
+        self.next_config_map = asyncio.Event()
 
     def remove(self, uid: str) -> None:
         """Remove the directory of a pod that is gone."""
@@ -237,20 +233,18 @@ class _PodRunner:
         for name in ("work", "tmp", "root"):
             (self._directory / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         while not self._stopping.is_set():
+            change = self._kubelet.next_config_map  # before the look, so that none is missed
             try:
                 lay_out(self._pod, self._directory / "root", self._config_map)
             except MountError as error:
                 self._say("Warning", "FailedMount", f"MountVolume.SetUp failed: {error}", once=True)
                 self._report()
-                await self._change_or_stop()
+                await self._first_of(change, self._stopping)
             else:
                 return
 
-    async def _change_or_stop(self) -> None:
-        waits = [
-            asyncio.create_task(self._kubelet.config_map_change()),
-            asyncio.create_task(self._stopping.wait()),
-        ]
+    async def _first_of(self, *events: asyncio.Event) -> None:
+        waits = [asyncio.create_task(event.wait()) for event in events]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -307,6 +301,7 @@ class _PodRunner:
     async def _start(self, run: Run, process: Process) -> None:
         program = None
         while program is None:
+            change = self._kubelet.next_config_map
             try:
                 program = self._program(run.container)
             except MissingError as error:
@@ -314,7 +309,7 @@ class _PodRunner:
                 run.state = {"waiting": waiting}
                 self._say("Warning", "Failed", f"Error: {error}", once=True)
                 self._report()
-                await self._change_or_stop()
+                await self._first_of(change, self._stopping)
                 if self._stopping.is_set():
                     return
         cwd = self._working_directory(run.container)

@@ -340,6 +340,17 @@ def test_a_pod_waits_for_its_config_map_and_takes_it_along(api: Api) -> None:
     eventually(lambda: api.http.get(f"{api.core('configmaps')}/code").status_code == 404)
 
 
+def test_a_config_map_that_comes_at_once_is_not_missed(api: Api) -> None:
+    for number in range(20):
+        name = f"j{number}"
+        manifest = with_config_map("/code/main.py")
+        manifest["metadata"] = {"name": name}
+        api.submit(manifest)
+        api.http.post(api.core("configmaps"), json=config_map("code"))
+        api.wait(name, "Succeeded")
+        api.http.delete(f"{api.core('configmaps')}/code")
+
+
 def test_items_choose_what_is_mounted(api: Api) -> None:
     api.http.post(api.core("configmaps"), json=config_map("code"))
     api.submit(with_config_map("/code/run/it.py", [{"key": "main.py", "path": "run/it.py"}]))
