@@ -95,6 +95,8 @@ class ApiError(PyJobError):
         The Status body's ``details``: name, kind and causes.
     """
 
+    hint = ""  # what to do, where the server's words do not say it
+
     def __init__(
         self,
         action: str,
@@ -105,7 +107,8 @@ class ApiError(PyJobError):
         reason: str = "",
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(f"{target} refused to {action} ({code}): {message}")
+        hint = f"; {self.hint}" if self.hint else ""
+        super().__init__(f"{target} refused to {action} ({code}): {message}{hint}")
         self.action = action
         self.message = message
         self.target = target
@@ -116,6 +119,8 @@ class ApiError(PyJobError):
 
 class UnauthorizedError(ApiError):
     """401: the credentials were not accepted."""
+
+    hint = "check the credentials of this target"
 
 
 class ForbiddenError(ApiError):
@@ -128,6 +133,8 @@ class NotFoundError(ApiError):
 
 class ExistsError(ApiError):
     """409: the namespace already holds an object of this name."""
+
+    hint = "choose another name, or delete that one first"
 
 
 class ConflictError(ApiError):

@@ -20,6 +20,7 @@ from pyjob_magic.logs import LogLine, LogText, follow
 from pyjob_magic.models import JobStatus, Pod, PyTorchJob
 
 _LOG_END = 20  # lines shown of a replica that failed
+_LINGER = 6.0  # seconds that Workers are waited for when the Master has ended
 
 
 class Job:
@@ -106,6 +107,7 @@ class Job:
             if manifest.status.ended:
                 if manifest.status.state == "Failed":
                     raise self.failure()
+                self._let_workers_end()
                 return manifest.status
         waited = time.monotonic() - started
         state = self.manifest.status.state
@@ -229,6 +231,14 @@ class Job:
         except PyJobError:  # gone or out of reach: what was last seen is better than nothing
             card = Card(self.manifest, self.target)
         return card._repr_mimebundle_()
+
+    def _let_workers_end(self) -> None:
+        """Give the Workers a moment: the job counts as succeeded as soon as its Master has."""
+        deadline = time.monotonic() + _LINGER
+        while time.monotonic() < deadline:
+            if all(pod.status.phase in ("Succeeded", "Failed") for pod in self.replicas()):
+                return
+            time.sleep(0.1)
 
     def _patch(self, patch: Mapping[str, Any]) -> Job:
         self.manifest = self._client.patch_job(self.name, patch)

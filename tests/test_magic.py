@@ -1,0 +1,525 @@
+"""The magics in a real shell, on the embedded API, with real processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import CapturedIO, capture_output
+from traitlets.config import Config
+
+import pyjob_magic
+from pyjob_magic import errors
+from pyjob_magic.connection import Connection
+from pyjob_magic.job import Job
+from tests.sources import HOSTILE, program
+from tests.state import eventually
+
+pytestmark = pytest.mark.usefixtures("home")
+
+REPORT = "import hashlib, sys; print(hashlib.sha256(open(__file__, 'rb').read()).hexdigest())"
+
+
+class Shell:
+    """An IPython shell with the extension loaded, in a namespace of its own."""
+
+    def __init__(self, ipython: InteractiveShell, namespace: str) -> None:
+        self.ipython = ipython
+        self.connection = pyjob_magic.connect(namespace=namespace)
+        self.line(f"use local -n {namespace}")
+
+    def cell(self, line: str, source: str = "print('ran')") -> CapturedIO:
+        """Run ``%%pytorchjob LINE`` on `source`; raise what the cell raises."""
+        with capture_output() as shown:
+            self.ipython.run_cell_magic("pytorchjob", line, source)
+        return shown
+
+    def line(self, line: str) -> str:
+        """Run ``%pytorchjob LINE`` and return what it prints or displays as text."""
+        with capture_output() as shown:
+            self.ipython.run_line_magic("pytorchjob", line)
+        return shown.stdout + "".join(output.data["text/plain"] for output in shown.outputs)
+
+    def names(self) -> list[str]:
+        return [job.name for job in self.connection.list()]
+
+
+@pytest.fixture(scope="module")
+def ipython() -> Iterator[InteractiveShell]:
+    """Lend the one shell of this process: what is displayed goes to it."""
+    yield InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def shell(request: pytest.FixtureRequest, ipython: InteractiveShell) -> Iterator[Shell]:
+    """Lend a shell whose namespace is named after the test; end its jobs afterwards."""
+    digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]
+    pyjob_magic.load_ipython_extension(ipython)
+    shell = Shell(ipython, f"test-{digest}")
+    yield shell
+    pyjob_magic.unload_ipython_extension(ipython)
+    ipython.user_ns.clear()
+    for job in shell.connection.list():
+        job.delete()
+    shell.connection.close()
+
+
+def test_cell_shows_the_metadata_that_came_back(shell: Shell) -> None:
+    """One card holds what the API returned, as text and as HTML."""
+    shown = shell.cell("hello --workers 1")
+
+    (card,) = shown.outputs
+    job = shell.connection.get("hello")
+    for value in ("hello", job.uid, job.manifest.metadata.creation_timestamp):
+        assert str(value) in card.data["text/plain"]
+        assert str(value) in card.data["text/html"]
+    assert "1 Master + 1 Worker" in card.data["text/plain"]
+
+
+def test_cell_returns_at_once(shell: Shell, tmp_path: Path) -> None:
+    """Without --wait the cell does not wait for a job that cannot end yet."""
+    go = tmp_path / "go"
+    shell.cell("slow -o job", waiting_for(go))
+
+    job: Job = shell.ipython.user_ns["job"]
+    assert not job.status.ended
+    go.touch()
+    assert job.wait(20).state == "Succeeded"
+
+
+def test_waiting_cell_ends_with_the_job(shell: Shell) -> None:
+    """With --wait the card shows the end, and the program's output is in the log."""
+    shown = shell.cell("hello --workers 2 --wait", "import os; print('rank', os.environ['RANK'])")
+
+    assert "hello: Succeeded" in shown.outputs[-1].data["text/plain"]
+    assert shell.line("logs hello --replica master-0") == "rank 0\n"
+    assert sorted(shell.line("logs hello").splitlines()) == [
+        "[master-0] rank 0",
+        "[worker-0] rank 1",
+        "[worker-1] rank 2",
+    ]
+
+
+def test_waiting_cell_fails_with_the_job(shell: Shell) -> None:
+    """The error names the replica that failed and ends with its log."""
+    source = (
+        "import os, time\n"
+        "if os.environ['RANK'] == '2':\n"
+        "    raise ValueError('no such file')\n"
+        "time.sleep(60)\n"
+    )
+
+    with pytest.raises(errors.JobFailedError) as failed:
+        shell.cell("broken --workers 2 --wait", source)
+
+    assert str(failed.value) == "PyTorchJob 'broken' failed: worker-1 exited with code 1"
+    shown = "\n".join(failed.value._render_traceback_())
+    assert "End of the log of worker-1:" in shown
+    assert 'main.py", line 3, in <module>' in shown
+    assert shown.endswith("ValueError: no such file")
+
+
+def test_following_cell_prints_every_line_once(shell: Shell) -> None:
+    """--follow shows what all replicas print, until they have ended."""
+    source = "import os\nfor i in range(500): print('line', i, 'of', os.environ['RANK'])"
+
+    shown = shell.cell("talk --workers 1 --follow", source)
+
+    lines = shown.stdout.splitlines()
+    for rank, replica in enumerate(("master-0", "worker-0")):
+        own = [line for line in lines if line.startswith(f"[{replica}]")]
+        assert own == [f"[{replica}] line {i} of {rank}" for i in range(500)]
+
+
+def test_interrupt_stops_the_waiting_not_the_job(shell: Shell, tmp_path: Path) -> None:
+    """The error says that the job goes on, and how to wait again; it does go on."""
+    go, started = tmp_path / "go", tmp_path / "started"
+    source = f"open({str(started)!r}, 'w').close()\n{waiting_for(go)}"
+    interrupter = threading.Thread(target=lambda: interrupt_when(started.exists))
+    interrupter.start()
+
+    with pytest.raises(errors.DetachedError, match=r"'long', which goes on; %pytorchjob wait long"):
+        shell.cell("long --wait", source)
+
+    interrupter.join()
+    go.touch()
+    assert shell.connection.get("long").wait(20).state == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("line", "source", "message"),
+    [
+        ("--wrkers 2", "x = 1", "OptionError: --wrkers: no such option (did you mean --workers?)"),
+        ("--memory 4GB", "x = 1", "OptionError: --memory: '4GB' is no amount: write 4Gi"),
+        ("--workers -1", "x = 1", "OptionError: --workers: -1 is out of range"),
+        ("Mnist", "x = 1", "OptionError: NAME: 'Mnist' is no job name"),
+        ("--env RANK=1", "x = 1", "OptionError: --env: RANK is set by the training operator"),
+        ("--on moon", "x = 1", "OptionError: --on: there is no target 'moon'; known: local"),
+        ("--from no.yaml", "x = 1", "OptionError: --from: cannot read 'no.yaml'"),
+        ("--save /no/dir/f.yaml", "x = 1", "OptionError: --save: cannot write"),
+        ("--image {nothing}", "x = 1", "OptionError: {nothing}: NameError"),
+        ("", "import os\n!pip install x", "SourceError: line 3 of the cell is IPython syntax"),
+        ("", " \n", "SourceError: the cell is empty"),
+    ],
+)
+def test_wrong_input_is_one_line_and_submits_nothing(
+    shell: Shell, line: str, source: str, message: str
+) -> None:
+    """The line names the option or the line of the cell as the editor counts it."""
+    with pytest.raises(errors.PyJobError) as refused:
+        shell.cell(line, source)
+
+    (shown,) = refused.value._render_traceback_()
+    assert shown.startswith(message)
+    assert shell.names() == []
+
+
+def test_a_name_is_taken_once(shell: Shell) -> None:
+    """The second job of a name is refused, the first stays as it is."""
+    shell.cell("twice")
+    first = shell.connection.get("twice")
+
+    with pytest.raises(errors.ExistsError, match="already exists"):
+        shell.cell("twice", "print('another')")
+
+    assert first.source() == "print('ran')"
+
+
+def test_line_takes_values_and_the_cell_takes_none(shell: Shell) -> None:
+    """`{var}` in the line is filled in; braces and dollars in the cell are the program's."""
+    shell.ipython.user_ns.update(count=1, text="two words", name="wrong")
+    source = "import os, sys\nname = 'right'\nprint(f'{name} $name', os.environ['T'], sys.argv[1])"
+
+    shell.cell("fill --workers {count} --env T={text} --wait -- {text}", source)
+
+    assert shell.line("logs fill --replica worker-0") == "right $name two words two words\n"
+
+
+def test_dry_run_prints_what_would_be_sent(shell: Shell, tmp_path: Path) -> None:
+    """The preview, the saved file and what submit stores are one object; nothing is submitted."""
+    file = tmp_path / "job.yaml"
+    shown = shell.cell(f"pre --workers 1 --cpu 1 --save {file} --dry-run -o manifest")
+
+    (preview,) = shown.outputs
+    printed = yaml.safe_load(preview.data["text/plain"])
+    assert printed == yaml.safe_load(file.read_text())
+    assert shell.names() == []
+    shell.connection.submit(shell.ipython.user_ns["manifest"])
+    stored = shell.connection.get("pre").manifest.to_wire()
+    assert stored["spec"]["pytorchReplicaSpecs"] == printed["spec"]["pytorchReplicaSpecs"]
+
+
+def test_server_dry_run_lets_the_api_check(shell: Shell) -> None:
+    """What the API would store is shown, with its uid; nothing is stored."""
+    shown = shell.cell("pre --dry-run=server")
+
+    assert "uid" in yaml.safe_load(shown.outputs[0].data["text/plain"])["metadata"]
+    assert shell.names() == []
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+def test_saved_manifest_is_a_start(shell: Shell, tmp_path: Path, suffix: str) -> None:
+    """--from takes what --save wrote; what the line says replaces, the rest stays."""
+    file = tmp_path / f"job.{suffix}"
+    shell.cell(f"first --workers 1 --env KEPT=yes --cpu 1 --save {file} --dry-run -- --n 3")
+    source = "import os, sys; print(os.environ['KEPT'], *sys.argv[1:])"
+
+    shell.cell(f"second --from {file} --workers 2 --wait", source)
+
+    job = shell.connection.get("second")
+    assert job.manifest.spec.replicas == 3
+    assert shell.line("logs second --replica worker-1") == "yes --n 3\n"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_source_runs_as_typed(shell: Shell, text: str) -> None:
+    """From the cell through manifest, API and process: the same bytes."""
+    source = program(text) + REPORT
+
+    shell.cell("exact --wait", source)
+
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    assert shell.line("logs exact").splitlines() == ["[master-0] ran", f"[master-0] {digest}"]
+    assert shell.connection.get("exact").source() == source
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=2000))
+def test_any_source_runs_as_typed(shell: Shell, text: str) -> None:
+    """Whatever a cell contains, the program that runs is that text in UTF-8."""
+    source = program(text) + REPORT
+
+    shell.cell("any --wait", source)
+
+    printed = shell.line("logs any --replica master-0")
+    shell.line("delete any")
+    assert printed == f"ran\n{hashlib.sha256(source.encode()).hexdigest()}\n"
+
+
+def test_large_source_travels_in_a_config_map_that_goes_with_the_job(shell: Shell) -> None:
+    """700 KB arrive on every replica, and nothing of them stays."""
+    source = f"# {'é$(RANK)' * 80_000}\n{REPORT}"
+    assert len(source.encode()) > 700_000
+
+    shell.cell("large --workers 1 --wait", source)
+
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    job = shell.connection.get("large")
+    assert sorted(shell.line("logs large").splitlines()) == [
+        f"[master-0] {digest}",
+        f"[worker-0] {digest}",
+    ]
+    assert job.source() == source
+    volumes = job.manifest.to_wire()["spec"]["pytorchReplicaSpecs"]["Master"]["template"]["spec"]
+    name = next(v["configMap"]["name"] for v in volumes["volumes"] if "configMap" in v)
+    config_map = shell.connection.client.get_config_map(name)
+    assert [owner.uid for owner in config_map.metadata.owner_references or []] == [job.uid]
+    job.delete()
+    eventually(lambda: gone(shell.connection, name))
+
+
+def test_source_that_is_too_large_is_refused_with_its_size(shell: Shell) -> None:
+    """Nothing is submitted that would die on the way."""
+    with pytest.raises(errors.SourceError, match=r"has 1,100,005 bytes, but at most 1,048,576"):
+        shell.cell("huge", "#" * 1_100_000 + "\npass")
+
+    assert shell.names() == []
+
+
+class TestVerbs:
+    """`%pytorchjob VERB`."""
+
+    def test_overview_counts_and_explains(self, shell: Shell) -> None:
+        shell.cell("one --wait")
+
+        shown = shell.line("")
+
+        assert f"Target local, namespace {shell.connection.namespace}: 1 Succeeded." in shown
+        assert "%pytorchjob logs NAME [--replica worker-1] [--tail N] [--follow]" in shown
+
+    def test_list_and_show(self, shell: Shell) -> None:
+        shell.cell("one --workers 2 --wait")
+
+        assert "one   Succeeded  1 Master + 2 Worker" in shell.line("list")
+        card = shell.line("show one")
+        assert "master-0  Succeeded  0         0          Completed" in card
+        assert "local runs use this machine's Python" in card
+
+    def test_logs_take_tail_and_replica(self, shell: Shell) -> None:
+        shell.cell("one --wait", "for i in range(9): print(i)")
+
+        assert shell.line("logs one --replica master-0 --tail 2") == "7\n8\n"
+        assert shell.line("logs one --follow --replica master-0 --tail 1") == "8\n"
+        with pytest.raises(errors.NotFoundError, match=r"'worker-7' of 'one' .404.: it has master"):
+            shell.line("logs one --replica worker-7")
+
+    def test_events_tell_the_story(self, shell: Shell) -> None:
+        shell.cell("one --wait")
+
+        assert "SuccessfulCreatePod" in shell.line("events one")
+        assert "PyTorchJobSucceeded" in shell.line("events one")
+
+    def test_wait_raises_what_happened(self, shell: Shell) -> None:
+        shell.cell("one", "raise SystemExit(3)")
+
+        with pytest.raises(errors.JobFailedError, match="master-0 exited with code 3"):
+            shell.line("wait one")
+
+    def test_wait_has_a_limit(self, shell: Shell, tmp_path: Path) -> None:
+        shell.cell("one", waiting_for(tmp_path / "never"))
+
+        with pytest.raises(errors.JobTimeoutError, match=r"has not ended after \d+ s .*goes on"):
+            shell.line("wait one --timeout 1s")
+
+    def test_suspend_and_resume(self, shell: Shell, tmp_path: Path) -> None:
+        go = tmp_path / "go"
+        shell.cell("one -o job", waiting_for(go))
+        job: Job = shell.ipython.user_ns["job"]
+        eventually(lambda: job.state == "Running")
+
+        shell.line("suspend one")
+
+        eventually(lambda: job.state == "Suspended" and not job.replicas())
+        shell.line("resume one")
+        go.touch()
+        assert job.wait(20).state == "Succeeded"
+
+    def test_created_suspended_starts_when_resumed(self, shell: Shell) -> None:
+        shell.cell("one --suspend -o job")
+        job: Job = shell.ipython.user_ns["job"]
+        eventually(lambda: job.state == "Suspended")
+        assert job.replicas() == []
+
+        shell.line("resume one")
+
+        assert job.wait(20).state == "Succeeded"
+
+    def test_delete_takes_several_names(self, shell: Shell) -> None:
+        for name in ("one", "two", "three"):
+            shell.cell(name)
+
+        shell.line("delete one two")
+
+        assert shell.names() == ["three"]
+        with pytest.raises(errors.NotFoundError, match='"one" not found'):
+            shell.line("delete one")
+
+    def test_cell_brings_back_line_and_code(self, shell: Shell) -> None:
+        source = "print('a')\n\n# the end\n"
+        shell.cell("one --env 'A=b c' --workers 1", source)
+
+        shell.line("cell one")
+
+        put: str = shell.ipython.rl_next_input
+        assert put == f"%%pytorchjob one --env 'A=b c' --workers 1\n{source}"
+
+    def test_foreign_jobs_have_no_cell(self, shell: Shell) -> None:
+        from tests.data import SEED
+
+        shell.connection.submit(SEED)
+
+        with pytest.raises(errors.ManifestError, match="was not made from a cell"):
+            shell.line("cell pytorch-test")
+
+    def test_what_is_missing_or_unknown_is_told(self, shell: Shell) -> None:
+        with pytest.raises(errors.OptionError, match=r"'shw': no such verb .did you mean show"):
+            shell.line("shw x")
+        with pytest.raises(errors.OptionError, match="arguments are required: NAME"):
+            shell.line("show")
+        with pytest.raises(errors.NotFoundError, match='"nobody" not found'):
+            shell.line("show nobody")
+
+    def test_use_checks_what_it_is_given(self, shell: Shell) -> None:
+        with pytest.raises(errors.OptionError, match="no target 'moon'"):
+            shell.line("use moon")
+        with pytest.raises(errors.OptionError, match="--namespace: 'A' is no namespace"):
+            shell.line("use local -n A")
+
+
+class TestTab:
+    """Completion behind the magics."""
+
+    @pytest.mark.parametrize(
+        ("typed", "offered"),
+        [
+            ("%%pytorchjob x --res", ["--restart-policy"]),
+            ("%%pytorchjob x --restart-policy O", ["OnFailure"]),
+            ("%%pytorchjob x --dry-run=s", ["--dry-run=server"]),
+            ("%%pytorchjob x --on ", ["local"]),
+            ("%pytorchjob sus", ["suspend"]),
+            ("%pytorchjob logs x --re", ["--replica"]),
+            ("%pytorchjob use l", ["local"]),
+        ],
+    )
+    def test_options_and_values(self, shell: Shell, typed: str, offered: list[str]) -> None:
+        assert completions(shell, typed) == offered
+
+    def test_job_names(self, shell: Shell) -> None:
+        shell.cell("digits-1")
+        shell.cell("digits-2")
+
+        assert completions(shell, "%pytorchjob show dig") == ["digits-1", "digits-2"]
+        assert completions(shell, "%pytorchjob delete digits-1 digits-") == ["digits-1", "digits-2"]
+
+    def test_the_body_of_the_cell_completes_as_ever(self, shell: Shell) -> None:
+        shell.ipython.user_ns["a_long_name"] = 1
+
+        assert "a_long_name" in completions(shell, "%%pytorchjob x\na_lon")
+
+
+def test_same_from_python(shell: Shell) -> None:
+    """The words of the magic are those of the API."""
+    connection = shell.connection
+    manifest = connection.build("print('hello')", name="py", workers=1, env={"A": "b"})
+
+    job = connection.submit(manifest)
+
+    assert job.wait(timeout=20).state == "Succeeded"
+    assert job.logs("worker-0") == "hello\n"
+    assert [line.text for line in job.logs(follow=True)] == ["hello", "hello"]
+    assert {event.reason for event in job.events()} >= {"PyTorchJobSucceeded"}
+    assert "py: Succeeded" in job._repr_mimebundle_()["text/plain"]
+    assert repr(job) == f"Job('py', namespace={connection.namespace!r}, target='local')"
+    job.delete()
+    with pytest.raises(errors.NotFoundError):
+        job.refresh()
+    assert "py: Succeeded" in job._repr_mimebundle_()["text/plain"]  # as it was last seen
+
+
+def test_waiting_survives_the_death_of_the_api(shell: Shell, tmp_path: Path, home: Path) -> None:
+    """The API is killed while a job is waited for; it is started again and the job goes on."""
+    import psutil
+
+    go, started = tmp_path / "go", tmp_path / "started"
+    shell.cell("tough -o job", f"open({str(started)!r}, 'w').close()\n{waiting_for(go)}")
+    eventually(started.exists)
+    job: Job = shell.ipython.user_ns["job"]
+
+    def kill() -> None:
+        time.sleep(0.3)  # the wait is under way; if it is not yet, the test still holds
+        psutil.Process(json.loads((home / "api.json").read_text())["pid"]).kill()
+        go.touch()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert job.wait(30).state == "Succeeded"
+    killer.join()
+
+
+def test_unloading_removes_the_magics(shell: Shell) -> None:
+    """After %unload_ext there is no %%pytorchjob, and no Tab of ours."""
+    pyjob_magic.unload_ipython_extension(shell.ipython)
+
+    assert shell.ipython.find_cell_magic("pytorchjob") is None
+    assert completions(shell, "%%pytorchjob x --res") == []
+
+
+def test_help_shows_every_option(shell: Shell) -> None:
+    """`%%pytorchjob?` names all options with their help."""
+    from pyjob_magic.options import CellOptions, flag, options
+
+    shown = shell.ipython.object_inspect_text("%%pytorchjob")
+
+    for field, option in options(CellOptions).items():
+        assert flag(field, option) in shown
+
+
+def waiting_for(file: Path) -> str:
+    return (
+        f"import os, time\nwhile not os.path.exists({str(file)!r}): time.sleep(0.02)\nprint('ran')"
+    )
+
+
+def interrupt_when(condition: Callable[[], Any]) -> None:
+    eventually(condition)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def gone(connection: Connection, config_map: str) -> bool:
+    try:
+        connection.client.get_config_map(config_map)
+    except errors.NotFoundError:
+        return True
+    return False
+
+
+def completions(shell: Shell, typed: str) -> list[str]:
+    with provisionalcompleter():
+        found = shell.ipython.Completer.completions(typed, len(typed))
+        return [completion.text for completion in found]
