@@ -131,7 +131,7 @@ def cell_parser() -> LineParser:
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=96),
     )
     for field, option in options(CellOptions).items():
-        text = option.help.replace("%", "%%")
+        text = f"{option.help}{' Repeatable.' if option.repeat else ''}".replace("%", "%%")
         if field == "name":
             parser.add_argument("name", nargs="?", metavar="NAME", help=text)
             continue
