@@ -86,6 +86,7 @@ def application(controller: Controller) -> Starlette:
             StatusError: _status,
             404: _page_not_found,
             405: _page_not_found,
+            RecursionError: _too_deep,
             Exception: _failed,
         },
     )
@@ -329,8 +330,7 @@ class _Api:
 
 def _route(path: str, handlers: dict[str, Handler]) -> Route:
     async def dispatch(request: Request) -> Response:
-        method = "GET" if request.method == "HEAD" else request.method
-        handler = handlers.get(method)
+        handler = handlers.get(request.method)
         if handler is None:
             raise method_not_allowed()
         return await handler(request)
@@ -500,6 +500,11 @@ async def _status(request: Request, error: Exception) -> Response:
 
 async def _page_not_found(_request: Request, _error: Exception) -> Response:
     return PlainTextResponse("404 page not found\n", 404)
+
+
+async def _too_deep(request: Request, _error: Exception) -> Response:
+    error = bad_request("the object provided is nested too deeply")
+    return answer(request, error.body, error.code)
 
 
 async def _failed(request: Request, _error: Exception) -> Response:

@@ -41,6 +41,7 @@ from pyjob_magic.local.scheduler import Group
 from pyjob_magic.local.store import Change, Store
 
 SCHEDULER = "default-scheduler"
+_LONGEST_GRACE = 86_400.0
 Key = tuple[str, str]  # namespace and name of a job
 
 
@@ -111,6 +112,7 @@ class Controller:
         """
         uid, spec = pod["metadata"]["uid"], pod["spec"]
         grace = spec.get("terminationGracePeriodSeconds", 30) if grace is None else grace
+        grace = min(max(grace, 0), _LONGEST_GRACE)
         if not self.kubelet.knows(uid):
             return self.store.delete(PODS, pod)
         if not terminating(pod):

@@ -277,7 +277,7 @@ class _PodRunner:
         if not process.started:
             try:
                 await self._start(run, process)
-            except (StartError, OSError) as error:
+            except (StartError, OSError, ValueError) as error:
                 return self._cannot_run(run, process, str(error))
         else:
             process.adopt()

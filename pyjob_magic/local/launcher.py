@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pyjob_magic import __version__
 from pyjob_magic.errors import TargetError
 from pyjob_magic.local.home import Home
 
@@ -83,7 +84,7 @@ def ensure_running(home: Home | None = None) -> Endpoint:
         If it cannot be started.
     """
     home = home or Home.default()
-    if (endpoint := _endpoint(home)) is not None:
+    if (endpoint := _endpoint(home)) is not None and not _replaced(home):
         return endpoint
     try:
         home.create()
@@ -135,6 +136,17 @@ def stop(home: Home | None = None, force: bool = False) -> bool:
                 raise TargetError(f"local: the API (pid {running.pid}) does not stop")
             time.sleep(0.01)
     return True
+
+
+def _replaced(home: Home) -> bool:
+    """Stop an API of another package version, if it has nothing to do; tell whether it stopped."""
+    running = status(home)
+    if running is None or running.version == __version__:
+        return False
+    try:
+        return stop(home)
+    except TargetError:  # it has jobs: the next one who asks may find it idle
+        return False
 
 
 def _left_behind(home: Home) -> bool:

@@ -43,6 +43,7 @@ _OURS = "kubeflow.org/training-operator"
 _RESTARTABLE = ("OnFailure", "Always", "ExitCode")
 _POD_POLICIES = ("Always", "OnFailure", "Never")
 _NO_EXIT_CODE = 0xBEEF
+_MOST_REPLICAS = 1024  # of a type, on one machine
 _LINGER = 5.0  # seconds for the Workers to end after the Master
 
 
@@ -385,6 +386,10 @@ def _mistakes(job: Json, kind: str) -> list[str]:
     prefix = f'Pod "{_pod_name(name, kind, 0)}" is invalid: spec'
     pod_spec = spec["template"]["spec"]
     mistakes = []
+    if replicas(spec) > _MOST_REPLICAS:
+        mistakes.append(
+            f"this machine runs at most {_MOST_REPLICAS} replicas, not {replicas(spec)}"
+        )
     if _policy(spec) not in (*_POD_POLICIES, "ExitCode"):
         mistakes.append(
             f'{prefix}.restartPolicy: Unsupported value: "{_policy(spec)}": supported values: '

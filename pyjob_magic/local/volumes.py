@@ -83,6 +83,8 @@ def _config_map(volume: Json, mount: Json, place: Path, config_map: ConfigMaps) 
             raise MountError(f'configmap "{name}" has no key "{missing[0]}"')
         files = {item["path"]: files[item["key"]] for item in items if item["key"] in files}
     sub_path = mount.get("subPath")
+    if place.is_symlink():
+        raise MountError(f"{mount['mountPath']!r} is mounted twice")
     if sub_path is None:
         place.mkdir(parents=True, exist_ok=True)
         for path, content in files.items():

@@ -140,7 +140,8 @@ async def read_json(request: Request, accepted: Mapping[str, str], kind: str) ->
         raise unsupported_media_type(*accepted)
     body = await read(request)
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        return _without_halves(value) if rb"\ud" in body.lower() else value
     except (ValueError, RecursionError) as error:
         head = body[:40].decode(errors="replace")
         raise bad_request(
@@ -161,6 +162,19 @@ async def read(request: Request) -> bytes:
             raise too_large(BODY_LIMIT)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _without_halves(value: Any) -> Any:
+    """Replace the halves of surrogate pairs, which no file and no argument can hold."""
+    text = json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")
+    return json.loads(text.decode(errors="replace"))
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"number {text} is out of range")
+    return number
 
 
 def _no_constant(name: str) -> None:

@@ -172,3 +172,11 @@ def test_a_stale_announcement_is_not_believed(own_home: Home) -> None:
     own_home.announce("http://127.0.0.1:9", "0.0.0")
     with running(own_home) as api:
         assert api.http.get("/readyz").text == "ok"
+
+
+def test_an_idle_api_of_another_version_is_replaced(own_home: Home) -> None:
+    url, first = launcher.ensure_running(own_home).url, pid(own_home)
+    own_home.announce(url, "0.0.0")
+    with running(own_home) as api:
+        assert api.http.get("/readyz").text == "ok"
+    assert pid(own_home) != first

@@ -1,0 +1,119 @@
+"""Whatever is sent: an answer, never a 500, and the API goes on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.local.api import Api, a_job
+from tests.state import eventually
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3)
+    ),
+    max_leaves=6,
+)
+shared_api = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+PATHS = ["", "/j", "/j/status", "/j/log"]
+PLURALS = ["pytorchjobs", "pods", "configmaps", "events"]
+
+
+def root(api: Api, plural: str) -> str:
+    return api.jobs if plural == "pytorchjobs" else api.core(plural)
+
+
+@shared_api
+@given(
+    method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]),
+    plural=st.sampled_from(PLURALS),
+    path=st.sampled_from(PATHS),
+    body=anything,
+    params=st.dictionaries(
+        st.sampled_from(
+            ["limit", "continue", "labelSelector", "fieldSelector", "dryRun", "resourceVersion"]
+        ),
+        st.text(),
+    ),
+)
+def test_any_request_gets_an_answer(
+    api: Api, method: str, plural: str, path: str, body: Any, params: dict[str, str]
+) -> None:
+    response = api.http.request(
+        method,
+        root(api, plural) + path,
+        content=json.dumps(body),
+        params=params,
+        headers={"content-type": "application/merge-patch+json" if method == "PATCH" else ""},
+    )
+    assert response.status_code < 500
+
+
+@shared_api
+@given(fields=st.dictionaries(st.sampled_from(["data", "metadata", "binaryData", "x"]), anything))
+def test_any_config_map_gets_an_answer(api: Api, fields: dict[str, Any]) -> None:
+    body = {"apiVersion": "v1", "kind": "ConfigMap", **fields}
+    response = api.http.post(api.core("configmaps"), json=body, params={"dryRun": "All"})
+    assert response.status_code < 500
+
+
+@pytest.mark.parametrize("depth", [100, 900, 100_000])
+def test_deep_nesting(api: Api, depth: int) -> None:
+    nested = "[" * depth + "]" * depth
+    deep = json.dumps(a_job(spec={"x": "NESTED"})).replace('"NESTED"', nested)
+    kept = json.dumps(a_job() | {"metadata": {"managedFields": [{"x": "NESTED"}]}})
+    for body in (nested, deep, kept.replace('"NESTED"', nested)):
+        assert api.http.post(api.jobs, content=body).status_code < 500
+
+
+@pytest.mark.parametrize("number", ["1e999", "NaN", "-Infinity", "1" * 5000])
+def test_numbers_that_are_none(api: Api, number: str) -> None:
+    body = json.dumps(a_job(ttlSecondsAfterFinished="N")).replace('"N"', number)
+    assert api.http.post(api.jobs, content=body).status_code in (400, 422)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["\0", "\ud800", "x" * 131_072, "-x", "$(", "\U0001f600", "a\r\nb"],
+    ids=["nul", "half", "long", "option", "open", "emoji", "crlf"],
+)
+def test_any_argument_is_passed_or_refused(api: Api, argument: str) -> None:
+    manifest = a_job(container={"args": [argument]}, code="import sys; print(repr(sys.argv[1]))")
+    response = api.http.post(api.jobs, content=json.dumps(manifest))
+    assert response.status_code == 201
+    eventually(lambda: {"Succeeded", "Failed"} & api.conditions("j").keys())
+    if "Succeeded" in api.conditions("j"):
+        shown = argument.encode(errors="surrogatepass").decode(errors="replace")
+        assert api.log("j-master-0").strip() == repr(shown)
+
+
+@pytest.mark.parametrize("name", ["..", "../../etc", "a/b", "%2e%2e", "x%00y"])
+def test_names_stay_names(http: httpx.Client, name: str) -> None:
+    response = http.get(f"/api/v1/namespaces/default/pods/{name}/log")
+    assert response.status_code in (400, 404)
+
+
+def test_an_absurd_number_of_replicas_is_not_begun(api: Api) -> None:
+    api.submit(a_job(workers=2_000_000_000))
+    eventually(lambda: any(reason == "FailedCreatePod" for _, reason, _ in api.events("j")))
+    assert not api.pods()
+
+
+def test_an_absurd_grace_period_does_not_hurt(api: Api) -> None:
+    code = "import time; print('up', flush=True); time.sleep(600)"
+    api.submit(a_job(code=code, pod={"terminationGracePeriodSeconds": 2**62}))
+    api.wait_log("j-master-0", "up")
+    api.http.delete(f"{api.jobs}/j")
+    eventually(lambda: not api.pods())
