@@ -170,10 +170,13 @@ def metadata(job: PyTorchJob) -> Rows:
 
 
 def replica_counts(job: PyTorchJob) -> str:
-    """Return how many replicas are asked for: ``1 Master + 2 Worker``."""
-    specs = job.spec.pytorch_replica_specs
+    """Return how many replicas are asked for: ``1 Master + 2 Workers``."""
+    counts = {
+        kind: 1 if spec.replicas is None else spec.replicas
+        for kind, spec in job.spec.pytorch_replica_specs.items()
+    }
     return " + ".join(
-        f"{1 if spec.replicas is None else spec.replicas} {kind}" for kind, spec in specs.items()
+        f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts.items()
     )
 
 

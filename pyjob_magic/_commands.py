@@ -146,7 +146,7 @@ class Commands:
         if follow:
             self._print_logs(job, replica, lines)
         else:
-            print(job.logs(replica, tail=lines), end="")
+            print(job.logs(replica, tail=lines) or f"{name} has printed nothing so far.\n", end="")
 
     def events(self, connection: Connection, name: str) -> None:
         display(connection.get(name).events())

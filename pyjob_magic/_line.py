@@ -127,8 +127,7 @@ def cell_parser() -> LineParser:
     parser = LineParser(
         prog="%%pytorchjob",
         usage="%%pytorchjob [NAME] [OPTIONS] [-- ARGUMENTS OF THE PROGRAM]".replace("%", "%%"),
-        description="Run the cell as a PyTorchJob.",
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=96),
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=78),
     )
     for field, option in options(CellOptions).items():
         text = f"{option.help}{' Repeatable.' if option.repeat else ''}".replace("%", "%%")

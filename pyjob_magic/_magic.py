@@ -70,7 +70,8 @@ class PyTorchJobMagics(Magics):
     # The decorators leave the functions as they are; only their declared type is lost.
     run_cell.__doc__ = f"""Run the cell as a PyTorchJob.
 
-    ``{{name}}`` and ``$name`` in the line take values from the notebook; the cell stays as it is.
+The cell is a complete program, which every replica runs as a file. In the line,
+{{expression}} and $name take values from the notebook; the cell stays as it is.
 
 {CELL_PARSER.format_help()}"""  # type: ignore[assignment]
 

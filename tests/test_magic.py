@@ -316,7 +316,7 @@ class TestVerbs:
     def test_list_and_show(self, shell: Shell) -> None:
         shell.cell("one --workers 2 --wait")
 
-        assert "one   Succeeded  1 Master + 2 Worker" in shell.line("list")
+        assert "one   Succeeded  1 Master + 2 Workers" in shell.line("list")
         card = shell.line("show one")
         assert "master-0  Succeeded  0         0          Completed" in card
         assert "local runs use this machine's Python" in card
