@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Mapping, Sequence
 
 from pyjob_magic.models import Pod
@@ -27,12 +28,16 @@ def failed_first(pods: Sequence[Pod], log_ends: Mapping[str, str]) -> Pod | None
     When one rank dies the others lose their connection to it and die within milliseconds, while
     Kubernetes tells times in whole seconds. So those that complain of a lost peer come last.
     """
-    failed = [pod for pod in pods if exit_code(pod)]
     return min(
-        failed,
+        failed(pods),
         key=lambda pod: (bool(_PEER_LOST.search(log_ends.get(pod.name, ""))), _finished(pod)),
         default=None,
     )
+
+
+def failed(pods: Sequence[Pod]) -> list[Pod]:
+    """Return the replicas that have failed, also those that never came to run."""
+    return [pod for pod in pods if exit_code(pod) or pod.status.phase == "Failed"]
 
 
 def exit_code(pod: Pod) -> int | None:
@@ -42,6 +47,20 @@ def exit_code(pod: Pod) -> int | None:
         container.state.terminated or (container.last_state and container.last_state.terminated)
     )
     return ended.exit_code if ended else None
+
+
+def how(pod: Pod) -> str:
+    """Return how a replica failed: ``exited with code 1``, ``was killed (OOMKilled)``..."""
+    container = pod.main_container
+    ended = container.state.terminated if container else None
+    if ended is None:
+        return ": ".join(filter(None, ["never ran", pod.status.reason, pod.status.message]))
+    why = f" ({ended.reason})" if ended.reason not in (None, "Error", "Completed") else ""
+    try:
+        name = signal.Signals(ended.exit_code - 128).name
+    except ValueError:
+        return f"exited with code {ended.exit_code}{why}"
+    return f"was ended by {name}{why}, exit code {ended.exit_code}"
 
 
 def _finished(pod: Pod) -> str:

@@ -160,6 +160,8 @@ class JobFailedError(PyJobError):
         Why, in the operator's words.
     replica
         The replica that failed first, such as ``worker-1``; None if none is known.
+    how
+        How it failed, such as ``exited with code 1``.
     exit_code
         What its process returned; 128 + n after signal n.
     log
@@ -172,11 +174,12 @@ class JobFailedError(PyJobError):
         reason: str,
         *,
         replica: str | None = None,
+        how: str = "",
         exit_code: int | None = None,
         log: str = "",
     ) -> None:
-        who = f"{replica} exited with code {exit_code}" if replica else reason
-        super().__init__(f"PyTorchJob {job!r} failed: {who}")
+        what = f"{replica} {how}" if replica else reason
+        super().__init__(f"PyTorchJob {job!r} failed: {what}")
         self.job = job
         self.reason = reason
         self.replica = replica

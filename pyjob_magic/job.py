@@ -204,7 +204,7 @@ class Job:
         """Return why the job failed: the replica that failed first and the end of its log."""
         current = self.manifest.status.current
         reason = (current.message if current else None) or "no reason was given"
-        failed = [pod for pod in self.replicas() if diagnosis.exit_code(pod)]
+        failed = diagnosis.failed(self.replicas())
         ends = {pod.name: self._log_end(pod) for pod in failed}
         first = diagnosis.failed_first(failed, ends)
         if first is None:
@@ -213,6 +213,7 @@ class Job:
             self.name,
             reason,
             replica=first.replica,
+            how=diagnosis.how(first),
             exit_code=diagnosis.exit_code(first),
             log=ends[first.name],
         )

@@ -96,6 +96,11 @@ class JobStatus(KubeModel):
     start_time: str | None = None
     completion_time: str | None = None
 
+    def __repr__(self) -> str:
+        times = f"started {self.start_time}, ended {self.completion_time}"
+        message = self.current.message if self.current else ""
+        return f"<JobStatus {self.state}: {message} ({times})>"
+
     @property
     def current(self) -> Condition | None:
         """The condition that describes the job now, or None before the first.
