@@ -6,7 +6,6 @@ It is woken by changes of the store and by the deadlines that the operator names
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 import time
 import traceback
@@ -178,7 +177,7 @@ class Controller:
         for path in self.home.pods.iterdir():
             if path.name not in known:
                 kill_pod(path.name)
-                shutil.rmtree(path, ignore_errors=True)
+                self.kubelet.remove(path.name)
         self.recorder.forget(known | set(jobs))
 
     def _collect(self, uid: str) -> None:

@@ -64,6 +64,10 @@ class Home:
         """One directory for each pod, named by its uid."""
         return self.path / "pods"
 
+    def scratch(self, uid: str) -> Path:
+        """Return the ``TMPDIR`` of a pod: short, for the path of a socket has 107 bytes at most."""
+        return self.path / "tmp" / uid.replace("-", "")[:12]
+
     def create(self) -> Home:
         """Make the directory, mode 0700; return self."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

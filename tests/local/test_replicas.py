@@ -408,3 +408,16 @@ def test_a_bad_container_is_refused(api: Api) -> None:
     response = api.http.get(f"{api.core('pods')}/j-master-0/log", params={"container": "nope"})
     assert response.status_code == 400
     assert response.json()["message"] == "container nope is not valid for pod j-master-0"
+
+
+def test_sockets_fit_into_the_temporary_directory(api: Api) -> None:
+    """What multiprocessing puts there has some 32 characters more, and 107 bytes are allowed."""
+    code = (
+        "import os, socket, tempfile\n"
+        "path = tempfile.mkdtemp(prefix='pymp-') + '/listener-abcdefgh'\n"
+        "socket.socket(socket.AF_UNIX).bind(path)\n"
+        "print(len(path) - len(os.environ['PYJOB_MAGIC_HOME']))\n"
+    )
+    api.submit(a_job(code=code))
+    api.wait("j", "Succeeded")
+    assert int(api.log("j-master-0")) < 60

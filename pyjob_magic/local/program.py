@@ -1,0 +1,131 @@
+"""What a container becomes on this machine: a command, an environment, a directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyjob_magic.local import environment
+from pyjob_magic.local.environment import Program
+from pyjob_magic.local.interpreter import interpreter, search_path, virtual_env
+from pyjob_magic.local.objects import GPUS, INTERPRETER, PORT, Json, notes
+from pyjob_magic.local.references import References
+from pyjob_magic.local.volumes import ConfigMaps, MountError, within
+
+ROOT_VARIABLE = "PYJOB_ROOT"
+_LONGEST_ARGUMENT = 131_071  # bytes, on Linux
+
+
+class StartError(Exception):
+    """A program that cannot be started."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a pod is at home: its directory, and one with a short name for sockets."""
+
+    directory: Path
+    scratch: Path
+
+    @property
+    def work(self) -> Path:
+        """Where its programs start."""
+        return self.directory / "work"
+
+    @property
+    def root(self) -> Path:
+        """Where its volumes are, by mount path."""
+        return self.directory / "root"
+
+    def create(self) -> None:
+        """Make the directories."""
+        for path in (self.work, self.root, self.scratch):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def program(
+    pod: Json, container: Json, job: Json | None, place: Place, config_map: ConfigMaps
+) -> Program:
+    """Return what runs in place of a container.
+
+    Raises
+    ------
+    MissingError
+        If the environment refers to what does not exist yet.
+    StartError
+        If the job names an interpreter that does not exist.
+    """
+    references = References(pod, container, config_map)
+    spec = job["spec"] if job else {"pytorchReplicaSpecs": {}}
+    count = sum(map(environment.replicas, spec["pytorchReplicaSpecs"].values()))
+    nproc = environment.nproc_per_node(spec)
+    own = environment.localize(
+        pod,
+        container,
+        port=int(notes(pod).get(PORT, 0)),
+        threads=environment.threads(container, os.cpu_count() or 1, count, nproc),
+        resolve=references.value,
+        env_from=references.variables,
+    )
+    return Program(own.argv, _base(pod, job, place) | own.env)
+
+
+def working_directory(container: Json, place: Place) -> Path:
+    """Return where a container starts; make it if it is the user's.
+
+    Raises
+    ------
+    StartError
+        If it is outside of the pod.
+    """
+    given = container.get("workingDir")
+    if not given:
+        return place.work
+    try:
+        path = within(place.root, given)
+    except MountError as error:
+        raise StartError(str(error)) from None
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _base(pod: Json, job: Json | None, place: Place) -> dict[str, str]:
+    """Return what every container of a pod has, the user's variables aside."""
+    try:
+        python = interpreter(notes(job).get(INTERPRETER) if job else None)
+    except ValueError as error:
+        raise StartError(str(error)) from None
+    env = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+    if home := virtual_env(python):
+        env["VIRTUAL_ENV"] = home
+    env["PATH"] = search_path(python, place.directory / "bin", env.get("PATH", ""))
+    env["TMPDIR"] = str(place.scratch)
+    env["HOSTNAME"] = pod["metadata"]["name"]
+    env[ROOT_VARIABLE] = str(place.root)
+    env.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
+    if GPUS in notes(pod):
+        env["CUDA_VISIBLE_DEVICES"] = notes(pod)[GPUS]
+    return env
+
+
+def check(program: Program, cwd: Path) -> None:
+    """Raise if the program does not exist, in the words of a container runtime."""
+    if not program.argv:
+        raise StartError("no command given, and there is no image here that would have one")
+    command = program.argv[0]
+    if "/" in command:
+        path = cwd / command
+        if not path.exists():
+            raise StartError(f'exec: "{command}": stat {command}: no such file or directory')
+        if not os.access(path, os.X_OK) or path.is_dir():
+            raise StartError(f'exec: "{command}": permission denied')
+    elif shutil.which(command, path=program.env.get("PATH")) is None:
+        raise StartError(f'exec: "{command}": executable file not found in $PATH')
+    size = max(len(os.fsencode(word)) for word in program.argv)
+    if size > _LONGEST_ARGUMENT and sys.platform == "linux":
+        raise StartError(
+            f"argument list too long: one has {size} bytes, {_LONGEST_ARGUMENT} is the limit"
+        )
