@@ -248,7 +248,8 @@ def _run(plan: Plan, job: Json, specs: dict[str, Json], pods: list[Json], now: f
     mistakes = [mistake for kind in specs for mistake in _mistakes(job, kind)]
     if mistakes:
         for mistake in mistakes:
-            plan.remark("FailedCreatePod", f"Error creating: {mistake}", warn=True, once=True)
+            what = "Service" if mistake.startswith("Service") else "Pod"
+            plan.remark(f"FailedCreate{what}", f"Error creating: {mistake}", warn=True, once=True)
         plan.status = job.get("status") or {}  # upstream stops here, before it writes a status
         return
     counts = plan.status["replicaStatuses"] = {
