@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from pyjob_magic.connection import Connection
@@ -58,11 +59,13 @@ def measure(connection: Connection, source: str, rounds: int) -> list[Figure]:
     """Start `source` in turns as a job and by hand."""
     python, torchrun = Figure("python by hand"), Figure("torchrun by hand")
     job = Figure("submitted job", (python, torchrun), TARGET)
+    ways = [(python, by_python), (job, partial(submitted, connection)), (torchrun, by_torchrun)]
     for number in range(-1, rounds):  # the first fills the caches of the disk
-        seconds = (by_python(source), submitted(connection, source), by_torchrun(source))
-        if number >= 0:
-            for figure, figured in zip((python, job, torchrun), seconds, strict=True):
-                figure.seconds.append(figured)
+        for figure, way in ways:
+            seconds = way(source)
+            if number >= 0:
+                figure.seconds.append(seconds)
+        ways.append(ways.pop(0))  # whoever follows torchrun finds colder caches
     return [python, torchrun, job]
 
 
