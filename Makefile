@@ -39,6 +39,9 @@ format: $(READY) ## Put the code into its style
 
 benchmarks: $(READY) ## Measure; tests/benchmarks/README.md says what
 	$(BIN)/python tests/benchmarks/imports.py
+	$(BIN)/python tests/benchmarks/submit.py
+	$(BIN)/python tests/benchmarks/first_line.py
+	$(BIN)/python tests/benchmarks/byte_exact.py
 
 clean: ## Remove the environment and all caches
 	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
