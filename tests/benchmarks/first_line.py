@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -59,7 +59,11 @@ def measure(connection: Connection, source: str, rounds: int) -> list[Figure]:
     """Start `source` in turns as a job and by hand."""
     python, torchrun = Figure("python by hand"), Figure("torchrun by hand")
     job = Figure("submitted job", (python, torchrun), TARGET)
-    ways = [(python, by_python), (job, partial(submitted, connection)), (torchrun, by_torchrun)]
+    ways: list[tuple[Figure, Callable[[str], float]]] = [
+        (python, by_python),
+        (job, partial(submitted, connection)),
+        (torchrun, by_torchrun),
+    ]
     for number in range(-1, rounds):  # the first fills the caches of the disk
         for figure, way in ways:
             seconds = way(source)
