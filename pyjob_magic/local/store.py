@@ -19,7 +19,8 @@ from pyjob_magic.local.status import exists, expired, not_found
 
 _VERSION = 1
 _KEEP = 4096  # entries of the history
-_SLACK = 512  # entries more before the history is cut
+_KEEP_BYTES = 32 * 2**20
+_SLACK = 8  # the history is cut when it has grown by one part in so many beyond that
 _SCHEMA = """
 CREATE TABLE objects (
     resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
@@ -64,6 +65,8 @@ class Store:
     ----------
     path
         The database file; made if it does not exist.
+    timeout
+        Seconds to wait for another process that has locked the file.
 
     Raises
     ------
@@ -71,8 +74,8 @@ class Store:
         If the file is no database, or one of a later version.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
+    def __init__(self, path: Path, timeout: float = 5.0) -> None:
+        self._db = sqlite3.connect(path, timeout, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         found = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -86,7 +89,7 @@ class Store:
         self._pending: list[Change] | None = None
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name='history'").fetchone()
         self._version = row[0] if row else 0
-        self._oldest = self._first_version()
+        self._oldest, self._size = self._extent()
 
     @property
     def version(self) -> int:
@@ -111,19 +114,20 @@ class Store:
         if self._pending is not None:
             yield
             return
-        before = self._version
-        self._pending = []
         self._db.execute("BEGIN IMMEDIATE")
+        before = self._version, self._oldest, self._size
+        changes = self._pending = []
         try:
             yield
             self._trim()
             self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
-            self._version = before
-            self._pending = None
+            if self._db.in_transaction:  # SQLite itself rolls back when the disk is full
+                self._db.execute("ROLLBACK")
+            self._version, self._oldest, self._size = before
             raise
-        changes, self._pending = self._pending, None
+        finally:
+            self._pending = None
         for change in changes:
             for listener in tuple(self._listeners):
                 listener(change)
@@ -270,20 +274,31 @@ class Store:
                     entry.json,
                 ),
             )
+            self._size += len(text)
             assert self._pending is not None
             self._pending.append(entry)
         return obj
 
     def _trim(self) -> None:
-        """Cut the history when it has grown by `_SLACK` entries beyond `_KEEP`."""
-        if self._version - self._oldest < _KEEP + _SLACK:
-            return
-        self._oldest = self._version - _KEEP
-        self._db.execute("DELETE FROM history WHERE version<?", (self._oldest,))
+        """Cut the history when it has grown well beyond what is kept of it."""
+        oldest = self._oldest
+        if self._version - oldest >= _KEEP + _KEEP // _SLACK:
+            oldest = self._version - _KEEP
+        if self._size > _KEEP_BYTES + _KEEP_BYTES // _SLACK:
+            (too_old,) = self._db.execute(
+                "SELECT max(version) FROM (SELECT version, sum(length(json))"
+                " OVER (ORDER BY version DESC) AS size FROM history) WHERE size>?",
+                (_KEEP_BYTES,),
+            ).fetchone()
+            oldest = max(oldest, too_old + 1)
+        if oldest > self._oldest:
+            self._db.execute("DELETE FROM history WHERE version<?", (oldest,))
+            self._oldest, self._size = self._extent()
 
-    def _first_version(self) -> int:
-        row = self._db.execute("SELECT min(version) FROM history").fetchone()
-        return row[0] if row[0] is not None else self._version + 1
+    def _extent(self) -> tuple[int, int]:
+        """Return the first version in the history, and how many bytes it has; it is all ASCII."""
+        row = self._db.execute("SELECT min(version), sum(length(json)) FROM history").fetchone()
+        return (self._version + 1, 0) if row[0] is None else (row[0], row[1])
 
 
 def _owner(obj: Json) -> str | None:
