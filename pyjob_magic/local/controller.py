@@ -10,7 +10,8 @@ import socket
 import time
 import traceback
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 
 from pyjob_magic.local import machine, operator, scheduler
@@ -149,11 +150,10 @@ class Controller:
                 self._collect(self._orphaned.pop())
             dirty, self._dirty = self._dirty, {}
             for key in dirty:
-                try:
+                with _go_on():
                     self._reconcile(key)
-                except Exception:  # one job must not keep the others from going on
-                    traceback.print_exc()
-            self._schedule()
+            with _go_on():
+                self._schedule()
 
     def _take_over(self) -> None:
         """Go on where the API process before this one stopped."""
@@ -271,24 +271,21 @@ class Controller:
             elif owner in waiting and not terminating(pod):
                 waiting[owner].append(pod)
         self._queue = {uid: None for uid in self._queue if waiting[uid]}
-        groups = [
-            Group(
-                f"{pods[0]['metadata']['namespace']}/{labels(pods[0]).get(JOB_NAME)}",
-                {pod["metadata"]["name"]: scheduler.asks(pod) for pod in pods},
-            )
-            for pods in waiting.values()
-            if pods
-        ]
-        used = scheduler.total(scheduler.asks(pod) for pod in placed)
-        decision = scheduler.schedule(groups, used, self._capacity)
-        by_key = dict(
-            zip((group.key for group in groups), filter(None, waiting.values()), strict=True)
-        )
+        groups, by_key = [], {}
+        for pods in filter(None, waiting.values()):
+            with _go_on():
+                key = f"{pods[0]['metadata']['namespace']}/{labels(pods[0]).get(JOB_NAME)}"
+                asked = {pod["metadata"]["name"]: scheduler.asks(pod) for pod in pods}
+                groups.append(Group(key, asked))
+                by_key[key] = pods
+        decision = scheduler.schedule(groups, _used(placed), self._capacity)
         for key in decision.admitted:
-            self._admit(by_key[key], placed)
-            placed += by_key[key]
+            with _go_on():
+                self._admit(by_key[key], placed)
+                placed += by_key[key]
         for key, why in decision.refused.items():
-            self._refuse(by_key[key], why)
+            with _go_on():
+                self._refuse(by_key[key], why)
 
     def _admit(self, pods: list[Json], placed: list[Json]) -> None:
         """Place the pods of one job and start them."""
@@ -349,8 +346,7 @@ class Controller:
         except ValueError:
             return  # the kubelet will say so
         remarks = caveats(job, python)
-        used = scheduler.total(scheduler.asks(pod) for pod in placed)
-        if crowded := scheduler.overcommitted(used, self._capacity):
+        if crowded := scheduler.overcommitted(_used(placed), self._capacity):
             remarks.append(operator.Remark("Warning", "CPUOvercommitted", crowded, once=True))
         for remark in remarks:
             self.recorder.record(
@@ -360,6 +356,24 @@ class Controller:
     def _job_of(self, pod: Json) -> Json | None:
         name = labels(pod).get(JOB_NAME, "")
         return self.store.find(JOBS, pod["metadata"]["namespace"], name)
+
+
+@contextmanager
+def _go_on() -> Iterator[None]:
+    """Log what goes wrong with one job, so that it does not keep the others from going on."""
+    try:
+        yield
+    except Exception:
+        traceback.print_exc()
+
+
+def _used(placed: Iterable[Json]) -> dict[str, Decimal]:
+    """Return what the pods that have a place ask for, all together."""
+    amounts = []
+    for pod in placed:
+        with _go_on():
+            amounts.append(scheduler.asks(pod))
+    return scheduler.total(amounts)
 
 
 def _age(job: Json) -> tuple[str, int]:

@@ -28,22 +28,20 @@ from pyjob_magic.local.objects import (
     condition,
     ended,
     finished,
-    is_dns_label,
     labels,
     owner_reference,
     seconds,
     terminating,
     timestamp,
 )
+from pyjob_magic.local.podchecks import mistakes, pod_name, restart_policy, troubles
 
 CONTROLLER = "pytorchjob-controller"
 _OPERATOR_NAME = f"{LABEL_PREFIX}/operator-name"
 _JOB_ROLE = f"{LABEL_PREFIX}/job-role"
 _OURS = "kubeflow.org/training-operator"
 _RESTARTABLE = ("OnFailure", "Always", "ExitCode")
-_POD_POLICIES = ("Always", "OnFailure", "Never")
 _NO_EXIT_CODE = 0xBEEF
-_MOST_REPLICAS = 1024  # of a type, on one machine
 _LINGER = 5.0  # seconds for the Workers to end after the Master
 
 
@@ -148,14 +146,14 @@ def new_pod(job: Json, replica_type: str, index: int) -> Json:
         ]
         if container["name"] == "pytorch":
             _add_port(container)
-    policy = _policy(spec)
+    policy = restart_policy(spec)
     pod_spec["restartPolicy"] = "Never" if policy == "ExitCode" else policy
     pod_spec.setdefault("terminationGracePeriodSeconds", 30)
     return {
         "kind": "Pod",
         "apiVersion": "v1",
         "metadata": {
-            "name": _pod_name(name, replica_type, index),
+            "name": pod_name(name, replica_type, index),
             "namespace": job["metadata"]["namespace"],
             "labels": {**(given.get("labels") or {}), **own},
             **({"annotations": given["annotations"]} if given.get("annotations") else {}),
@@ -177,14 +175,6 @@ def _specs(job: Json) -> dict[str, Json]:
     """Return the replica specs, Master first."""
     specs = job["spec"].get("pytorchReplicaSpecs") or {}
     return {kind: specs[kind] for kind in ("Master", "Worker") if kind in specs}
-
-
-def _policy(spec: Json) -> str:
-    return spec.get("restartPolicy") or "OnFailure"
-
-
-def _pod_name(job_name: str, replica_type: str, index: int) -> str:
-    return f"{job_name}-{replica_type.lower()}-{index}"
 
 
 def _add_port(container: Json) -> None:
@@ -238,18 +228,18 @@ def _suspend(plan: Plan, name: str, pods: list[Json], now: float) -> None:
 
 
 def _run(plan: Plan, job: Json, specs: dict[str, Json], pods: list[Json], now: float) -> None:
-    _remark_troubles(plan, pods)
+    for reason, message in troubles(pods):
+        plan.remark(reason, message, warn=True, once=True)
     if message := _limit_reached(job, specs, pods, plan.status, now):
         plan.status.setdefault("completionTime", timestamp(now))
         _delete(plan, pods)
         plan.remark("PyTorchJobFailed", message)
         _set(plan.status, "Failed", "True", "Failed", message, now)
         return
-    mistakes = [mistake for kind in specs for mistake in _mistakes(job, kind)]
-    if mistakes:
-        for mistake in mistakes:
-            what = "Service" if mistake.startswith("Service") else "Pod"
-            plan.remark(f"FailedCreate{what}", f"Error creating: {mistake}", warn=True, once=True)
+    wrong = [mistake for kind in specs for mistake in mistakes(job, kind)]
+    if wrong:
+        for what, why in wrong:
+            plan.remark(f"FailedCreate{what}", f"Error creating: {why}", warn=True, once=True)
         plan.status = job.get("status") or {}  # upstream stops here, before it writes a status
         return
     counts = plan.status["replicaStatuses"] = {
@@ -269,7 +259,7 @@ def _replicas(
     plan: Plan, job: Json, kind: str, spec: Json, pods: list[Json], counts: Json, now: float
 ) -> None:
     """Create the missing pods of one type, deal with the failed ones, count them all."""
-    name, policy = job["metadata"]["name"], _policy(spec)
+    name, policy = job["metadata"]["name"], restart_policy(spec)
     by_index = {int(labels(pod)[REPLICA_INDEX]): pod for pod in pods}
     for index in range(replicas(spec)):
         if index not in by_index:
@@ -325,7 +315,7 @@ def _conclude(plan: Plan, job: Json, specs: dict[str, Json], now: float) -> None
                 _set(status, "Running", "True", "Running", message, now)
         if not failed or total <= succeeded + active:
             continue
-        if _policy(spec) == "Never":
+        if restart_policy(spec) == "Never":
             message = f"PyTorchJob {name} is failed because {failed} {kind} replica(s) failed."
             status.setdefault("completionTime", timestamp(now))
             plan.remark("PyTorchJobFailed", message)
@@ -377,63 +367,7 @@ def _backed_off(specs: dict[str, Json], pods: list[Json], status: Json, limit: i
 def _restartable(specs: dict[str, Json], pod: Json) -> bool:
     kinds = {kind.lower(): spec for kind, spec in specs.items()}
     spec = kinds.get(labels(pod).get(REPLICA_TYPE, ""))
-    return spec is not None and _policy(spec) in _RESTARTABLE
-
-
-def _mistakes(job: Json, kind: str) -> list[str]:
-    """Find what would keep a cluster from creating the pods of one type."""
-    name, spec = job["metadata"]["name"], job["spec"]["pytorchReplicaSpecs"][kind]
-    pod_name = _pod_name(name, kind, replicas(spec) - 1)
-    prefix = f'Pod "{_pod_name(name, kind, 0)}" is invalid: spec'
-    pod_spec = spec["template"]["spec"]
-    mistakes = []
-    if replicas(spec) > _MOST_REPLICAS:
-        mistakes.append(
-            f"this machine runs at most {_MOST_REPLICAS} replicas, not {replicas(spec)}"
-        )
-    if _policy(spec) not in (*_POD_POLICIES, "ExitCode"):
-        mistakes.append(
-            f'{prefix}.restartPolicy: Unsupported value: "{_policy(spec)}": supported values: '
-            '"Always", "OnFailure", "Never"'
-        )
-    if len(pod_name) > 63:
-        mistakes.append(
-            f'Service "{pod_name}" is invalid: metadata.name: must be no more than 63 characters'
-        )
-    for key in ("containers", "initContainers", "volumes"):
-        for index, entry in enumerate(pod_spec.get(key) or ()):
-            if not is_dns_label(entry.get("name")):
-                mistakes.append(f"{prefix}.{key}[{index}].name: must be a DNS-1123 label")
-    return mistakes
-
-
-def _remark_troubles(plan: Plan, pods: list[Json]) -> None:
-    """Pass on what keeps pods from running.
-
-    Source: ``recordAbnormalPods`` in ``pkg/controller.v1/common/job.go``.
-    """
-    for pod in pods:
-        if ended(pod) or terminating(pod):
-            continue
-        name = pod["metadata"]["name"]
-        for entry in pod["status"].get("containerStatuses") or ():
-            state, container = entry.get("state") or {}, entry["name"]
-            end, wait = state.get("terminated"), state.get("waiting")
-            prefix = f"Error pod {name} container {container}"
-            if end and end.get("exitCode"):
-                message = (
-                    f"{prefix} exitCode: {end['exitCode']} "
-                    f"terminated message: {end.get('message', '')}"
-                )
-                plan.remark(end.get("reason", "Error"), message, warn=True, once=True)
-            elif wait and wait.get("message"):
-                message = f"{prefix} waiting message: {wait['message']}"
-                plan.remark(wait.get("reason", "Waiting"), message, warn=True, once=True)
-        if not pod["status"].get("containerStatuses"):
-            for entry in pod["status"].get("conditions") or ():
-                if entry["type"] == "PodScheduled" and entry["status"] == "False":
-                    message = f"Error pod {name} condition message: {entry.get('message', '')}"
-                    plan.remark(entry.get("reason", ""), message, warn=True, once=True)
+    return spec is not None and restart_policy(spec) in _RESTARTABLE
 
 
 def _delete(plan: Plan, pods: list[Json]) -> None:

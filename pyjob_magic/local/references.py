@@ -64,7 +64,10 @@ class References:
         if resource not in amounts:
             return None
         divisor = Quantity(ref.get("divisor") or 1).value or 1
-        return str(-int(-Quantity(amounts[resource]).value // divisor))
+        try:
+            return str(-int(-Quantity(amounts[resource]).value // divisor))
+        except ArithmeticError:
+            raise ValueError(f"{amounts[resource]} cannot be divided by {divisor}") from None
 
 
 def field(pod: Json, path: str) -> str | None:

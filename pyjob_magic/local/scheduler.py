@@ -17,6 +17,7 @@ GPU = "nvidia.com/gpu"
 Amounts = Mapping[str, Decimal]
 
 _UNGATED = ("cpu", "ephemeral-storage")
+_LARGEST = Decimal(2**63 - 1)  # what Kubernetes cuts amounts to
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,19 @@ def schedule(waiting: list[Group], used: Amounts, capacity: Amounts) -> Decision
 
 
 def asks(pod: Json) -> dict[str, Decimal]:
-    """Return what a pod asks for: the requests of its containers, else their limits."""
+    """Return what a pod asks for: the requests of its containers, else their limits.
+
+    Raises
+    ------
+    ValueError, ArithmeticError
+        If an amount is none; the operator creates no such pod, but a store may hold one.
+    """
     amounts = []
     for container in pod["spec"].get("containers") or ():
         resources = container.get("resources") or {}
         merged = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-        amounts.append({name: Quantity(amount).value for name, amount in merged.items()})
+        values = {name: Quantity(amount).value for name, amount in merged.items()}
+        amounts.append({name: min(value, _LARGEST) for name, value in values.items()})
     return total(amounts)
 
 

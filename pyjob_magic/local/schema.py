@@ -115,7 +115,7 @@ def _validate(schema: Json, value: Any, path: str) -> Iterator[Cause]:
         yield _wrong_type(path, expected, value)
         return
     pattern = schema.get("pattern")
-    if pattern and isinstance(value, str) and not re.search(pattern, value):
+    if pattern and isinstance(value, str) and not re.search(_go(pattern), value):
         message = f"Invalid value: {quote(value)}: {path} in body should match '{pattern}'"
         yield Cause(path, "FieldValueInvalid", message)
     if isinstance(value, dict):
@@ -129,6 +129,11 @@ def _validate(schema: Json, value: Any, path: str) -> Iterator[Cause]:
             yield from _validate(schema.get("items", {}), item, f"{path}[{index}]")
         if schema.get("x-kubernetes-list-type") == "map":
             yield from _duplicates(schema["x-kubernetes-list-map-keys"], value, path)
+
+
+def _go(pattern: str) -> str:
+    """Return a pattern of Go for Python, whose ``$`` also matches before a last newline."""
+    return pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern
 
 
 def _duplicates(keys: list[str], items: list[Any], path: str) -> Iterator[Cause]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import httpx
 import psutil
@@ -180,3 +181,17 @@ def test_an_idle_api_of_another_version_is_replaced(own_home: Home) -> None:
     with running(own_home) as api:
         assert api.http.get("/readyz").text == "ok"
     assert pid(own_home) != first
+
+
+def test_a_pod_that_cannot_be_scheduled_keeps_nobody_back(own_home: Home) -> None:
+    """A store of an earlier version may hold a pod whose amounts are none."""
+    blocked = {"resources": {"limits": {"nvidia.com/gpu": "64"}}}
+    with running(own_home) as api:
+        api.submit(a_job("old", container=blocked))
+        eventually(lambda: "old-master-0" in api.pods())
+    kill(own_home)
+    with closing(sqlite3.connect(own_home.database)) as db, db:
+        db.execute("UPDATE objects SET json=replace(json, '\"64\"', '\"1e1.5\"')")
+    with running(own_home) as api:
+        api.submit(a_job("new"))
+        api.wait("new", "Succeeded")

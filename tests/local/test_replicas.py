@@ -267,6 +267,38 @@ def test_what_never_fits_says_so(api: Api) -> None:
     assert (log.status_code, log.content) == (204, b"")
 
 
+@pytest.mark.parametrize(
+    ("name", "amount", "why"),
+    [
+        ("memory", "1e1.5", "quantities must match the regular expression"),
+        ("memory", "1e999999", "quantities must match the regular expression"),
+        ("memory", "-5Gi", "must be greater than or equal to 0"),
+        ("cpu", -1, "must be greater than or equal to 0"),
+        ("nvidia.com/gpu", "500m", "must be an integer"),
+    ],
+)
+def test_an_amount_that_is_none_is_a_mistake_and_hurts_nobody(
+    api: Api, name: str, amount: object, why: str
+) -> None:
+    """What the schema lets pass, and the pod of a cluster does not."""
+    api.submit(a_job("bad", container={"resources": {"limits": {name: amount}}}))
+    eventually(lambda: any(reason == "FailedCreatePod" for _, reason, _ in api.events("bad")))
+    (message,) = {m for _, reason, m in api.events("bad") if reason == "FailedCreatePod"}
+    where = f"spec.containers[0].resources.limits[{name}]: Invalid value"
+    assert message.startswith(f'Error creating: Pod "bad-master-0" is invalid: {where}')
+    assert why in message
+    assert "status" not in api.job("bad")
+    api.submit(a_job("good"))
+    api.wait("good", "Succeeded")
+
+
+def test_an_amount_with_a_newline_is_refused(api: Api) -> None:
+    response = api.http.post(
+        api.jobs, json=a_job(container={"resources": {"limits": {"cpu": "1\n"}}})
+    )
+    assert response.status_code == 422
+
+
 def test_more_cpus_than_there_are_run_and_are_mentioned(api: Api) -> None:
     resources = {"limits": {"cpu": str(os.cpu_count() or 1)}}
     api.submit(a_job(workers=2, container={"resources": resources}))
