@@ -5,7 +5,8 @@ program into files, so that an API process that was not there at the start can t
 program prints goes straight into the log file.
 
 Everything that a pod starts carries its uid in the environment: the mark that identifies a process
-across restarts of the API, and finds grandchildren that left the process group.
+across restarts of the API, and finds grandchildren that left the process group. What threw its
+environment away is found by its session, as long as it has not left both.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ CONTAINER_MARK = "PYJOB_CONTAINER"
 LOST = 137  # the exit code of a run whose end nobody has seen
 
 # The shell keeps what it would say itself ("Killed") out of the log, and outlives a SIGTERM to
-# the group, to report how the program took it.
+# the group, to report how the program took it. At last it kills its group, itself included: what
+# the program has left there does not outlive it even if no API is there to see to it.
 _SHIM = """
 exec 3>&2 2>/dev/null
 trap : TERM INT HUP
 echo $$ >"$0/pid"
 (exec "$@" 2>&3 3>&-)
 echo $? >"$0/exit"
+kill -KILL 0
 """
 
 
@@ -101,10 +104,10 @@ class Process:
         """Wait for its end and return the exit code, 128 + n after signal n."""
         if self._pid:
             await _ended(self._pid)
+        self.kill()  # what it has left behind; before its pid is free to be another's
         returned = self._popen.wait() if self._popen else None
         self._pid = 0
         code = self.exit_code()
-        self.kill()  # what it has left behind
         if code is not None:
             return code
         return 128 - returned if returned is not None and returned < 0 else LOST
@@ -134,14 +137,19 @@ class Process:
 
     def _signal(self, number: int) -> None:
         # The group at once, then what has left it.
-        if self._pid:
+        group = self._pid
+        if group:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._pid, number)
-        for pid in marked(self.pod_uid, self.container):
-            if pid == self._pid or (self._pid and _group(pid) == self._pid):
-                continue
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, number)
+                os.killpg(group, number)
+        seen: set[int] = set()
+        while new := self._processes() - seen:
+            for pid in new:
+                if not group or _group(pid) != group:
+                    _send(pid, number)
+            seen |= new
+
+    def _processes(self) -> set[int]:
+        return _with_sessions(marked(self.pod_uid, self.container), self._pid)
 
 
 def marked(pod_uid: str, container: str | None = None) -> list[int]:
@@ -154,12 +162,11 @@ def marked(pod_uid: str, container: str | None = None) -> list[int]:
     return found
 
 
-def kill_pod(pod_uid: str) -> list[int]:
+def kill_pod(pod_uid: str) -> set[int]:
     """End all processes of a pod and return which there were."""
-    pids = marked(pod_uid)
+    pids = _with_sessions(marked(pod_uid))
     for pid in pids:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+        _send(pid, signal.SIGKILL)
     return pids
 
 
@@ -187,6 +194,24 @@ def _marks(pid: int) -> tuple[str, str]:
     return env.get(MARK, ""), env.get(CONTAINER_MARK, "")
 
 
+def _with_sessions(pids: list[int], leader: int = 0) -> set[int]:
+    """Return processes with all others of their sessions, and those that `leader` leads."""
+    sessions = {leader, *map(_session, pids)} - {0, _session(0)}
+    return {*pids, *(pid for pid in psutil.pids() if _session(pid) in sessions)}
+
+
+def _send(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return 0
+
+
 def _group(pid: int) -> int:
     try:
         return os.getpgid(pid)
@@ -201,8 +226,9 @@ async def _ended(pid: int) -> None:
     except ProcessLookupError:
         return
     except (AttributeError, OSError):  # not Linux, or an old one
-        while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-            await asyncio.sleep(0.05)
+        with suppress(psutil.NoSuchProcess):  # it may go between two looks
+            while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                await asyncio.sleep(0.05)
         return
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(handle, ended.set)

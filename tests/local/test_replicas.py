@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pyjob_magic.local.home import Home
 from tests.local.api import Api, a_job
 from tests.state import eventually, processes_with
 
@@ -111,36 +112,64 @@ def test_output_and_errors_are_one_log(api: Api) -> None:
 
 
 TREE = """
-import subprocess, sys, time
-sleep = "import time; time.sleep(600)"
-subprocess.Popen([sys.executable, "-c", sleep])
-subprocess.Popen([sys.executable, "-c", sleep], start_new_session=True)
+import os, subprocess, sys, time
+sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+subprocess.Popen(sleep)
+subprocess.Popen(sleep, start_new_session=True)
+subprocess.Popen(sleep, env={})
+subprocess.Popen(sleep, env={}, process_group=0)
 print("up", flush=True)
+while not os.path.exists("go"): time.sleep(0.01)
 """
 
 
 def family(api: Api, pod: str) -> list[psutil.Process]:
-    return processes_with("PYJOB_POD_UID", api.pod(pod)["metadata"]["uid"])
+    """Return the processes of a pod: those that bear its mark, and what shares their sessions."""
+    marked = processes_with("PYJOB_POD_UID", api.pod(pod)["metadata"]["uid"])
+    sessions = {session(process.pid) for process in marked}
+    return [p for p in psutil.process_iter() if session(p.pid) in sessions]
+
+
+def session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:  # gone meanwhile
+        return -1
+
+
+def tree(api: Api) -> list[psutil.Process]:
+    """Wait for the shell, the program and its four children."""
+    api.wait_log("j-master-0", "up")
+    processes = family(api, "j-master-0")
+    assert len(processes) == 6
+    return processes
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
 
 
 @pytest.mark.parametrize("how", ["job", "pod"])
 def test_deleting_ends_the_whole_tree(api: Api, how: str) -> None:
-    api.submit(a_job(code=TREE + "time.sleep(600)"))
-    api.wait_log("j-master-0", "up")
-    processes = family(api, "j-master-0")
-    assert len(processes) == 4  # the shell, the program, its two children
+    api.submit(a_job(code=TREE))
+    processes = tree(api)
     path = f"{api.jobs}/j" if how == "job" else f"{api.core('pods')}/j-master-0"
     assert api.http.delete(path).status_code == 200
-    eventually(lambda: not any(process.is_running() for process in processes))
+    eventually(lambda: gone(processes))
 
 
-def test_nothing_outlives_the_program(api: Api) -> None:
+@pytest.mark.parametrize("end", ["by itself", "killed"])
+def test_nothing_outlives_the_program(api: Api, api_home: Home, end: str) -> None:
+    """Neither children that kept their marks nor those that threw their environment away."""
     api.submit(a_job(code=TREE))
-    processes: list[psutil.Process] = eventually(
-        lambda: family(api, "j-master-0") if api.pods() else []
-    )
-    api.wait("j", "Succeeded")
-    eventually(lambda: not any(process.is_running() for process in processes))
+    processes = tree(api)
+    uid = api.pod("j-master-0")["metadata"]["uid"]
+    if end == "killed":  # its shell, too, which would have cleaned up
+        for process in processes[:2]:
+            process.kill()
+    (api_home.pods / uid / "work" / "go").touch()
+    api.wait("j", "Failed" if end == "killed" else "Succeeded")
+    eventually(lambda: gone(processes))
 
 
 def test_a_program_may_end_in_its_own_way(api: Api) -> None:
