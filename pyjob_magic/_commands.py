@@ -93,28 +93,20 @@ class Commands:
         if options.out_job:
             self._assign(options.out_job, job)
         handle = display(Card(job.manifest, connection.target), display_id=True)
-        if options.follow:
-            self._print_logs(job, None, None)
         if options.wait or options.follow:
-            self._await(job, handle)
+            self._await(job, handle, follow=bool(options.follow))
 
     def _assign(self, name: str, value: object) -> None:
         self._shell.user_ns[name] = value
 
-    def _await(self, job: Job, handle: DisplayHandle | None = None) -> None:
+    def _await(self, job: Job, handle: DisplayHandle, *, follow: bool) -> None:
         """Wait for the job's end; whatever comes of it, leave its last state on the card."""
         try:
             with _detaching(job):
-                job.wait()
+                job.wait(on_line=print if follow else None)
         finally:
-            if handle is not None:
-                with contextlib.suppress(PyJobError):
-                    handle.update(job.card())
-
-    def _print_logs(self, job: Job, replica: str | None, tail: int | None) -> None:
-        with _detaching(job):
-            for line in job.logs(replica, tail=tail, follow=True):
-                print(line.text if replica else line)
+            with contextlib.suppress(PyJobError):
+                handle.update(job.card())
 
     # -- the verbs, each with what its parser returns ------------------------------------------
 
@@ -144,7 +136,9 @@ class Commands:
         job = connection.get(name)
         lines = None if tail is None else _read("--tail", count(0), tail)
         if follow:
-            self._print_logs(job, replica, lines)
+            with _detaching(job):
+                for line in job.logs(replica, tail=lines, follow=True):
+                    print(line.text if replica else line)
         else:
             print(job.logs(replica, tail=lines) or f"{name} has printed nothing so far.\n", end="")
 
@@ -159,9 +153,10 @@ class Commands:
         display(job.card())
 
     def delete(self, connection: Connection, names: Sequence[str]) -> None:
-        for name in names:
-            connection.get(name).delete()
-            print(f"PyTorchJob {name!r} is deleted.")
+        jobs = [connection.get(name) for name in names]  # a name that is missing changes nothing
+        for job in jobs:
+            job.delete()
+            print(f"PyTorchJob {job.name!r} is deleted.")
 
     def suspend(self, connection: Connection, name: str) -> None:
         connection.get(name).suspend()

@@ -75,7 +75,15 @@ def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> It
     if words[-1] == "--on" or words == ["use"]:
         return _targets()
     verb = VERBS[words[0]]
-    return _job_names(magics) if verb.takes_job and not words[-1].startswith("-") else []
+    if not verb.takes_job or words[-1].startswith("-"):
+        return []
+    return _job_names(magics, _said(words, "--on"), _said(words, "-n", "--namespace"))
+
+
+def _said(words: list[str], *flags: str) -> str | None:
+    """Return the value of an option that has been typed before."""
+    places = [index for index, word in enumerate(words[:-1]) if word in flags]
+    return words[places[-1] + 1] if places else None
 
 
 def _values(name: str, option: Option) -> Iterable[str]:
@@ -88,8 +96,10 @@ def _targets() -> Iterable[str]:
     return NAMES
 
 
-def _job_names(magics: PyTorchJobMagics) -> Iterable[str]:
+def _job_names(
+    magics: PyTorchJobMagics, target: str | None, namespace: str | None
+) -> Iterable[str]:
     try:
-        return [job.name for job in magics.commands.connection().list()]
+        return [job.name for job in magics.commands.connection(target, namespace).list()]
     except PyJobError:  # a Tab that finds nothing must not print a traceback
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from string import Formatter
 from typing import Any, NoReturn
 
@@ -74,10 +74,17 @@ def expand(line: str, names: Mapping[str, Any]) -> list[str]:
     """
     formatter = _Holding(names)
     try:
+        list(formatter.parse(line))
         words = shlex.split(formatter.vformat(line, (), names))
     except ValueError as error:
         raise OptionError("the line", f"{error}; quotes and braces come in pairs") from None
     return [_HELD.sub(lambda match: formatter.values[int(match[1])], word) for word in words]
+
+
+def unexpand(words: Sequence[str]) -> str:
+    """Return a line that `expand` splits into `words`."""
+    # Quotes keep a dollar from being filled in, but not braces.
+    return shlex.join(words).replace("{", "{{").replace("}", "}}")
 
 
 class _Holding(FullEvalFormatter):
@@ -108,8 +115,6 @@ class _Holding(FullEvalFormatter):
         """Evaluate the fields of `format_string`."""
         try:
             return super().vformat(format_string, args, kwargs)
-        except ValueError:
-            raise
         except Exception as error:
             raise OptionError(
                 f"{{{self.field}}}",
@@ -165,8 +170,3 @@ def split_arguments(words: Sequence[str]) -> tuple[list[str], list[str] | None]:
         return before, None
     at = before.index("--")
     return before[:at], before[at + 1 :]
-
-
-def known(values: Iterable[str], fragment: str) -> list[str]:
-    """Return those of `values` that `fragment` begins."""
-    return [value for value in values if value.startswith(fragment)]

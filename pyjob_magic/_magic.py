@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from IPython.core.magic import (
 )
 
 from pyjob_magic._completion import matcher
-from pyjob_magic._line import cell_parser, expand, read_cell_line
+from pyjob_magic._line import cell_parser, expand, read_cell_line, unexpand
 from pyjob_magic._verbs import usage, verb_parser
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class PyTorchJobMagics(Magics):
     def run_cell(self, line: str, cell: str, local_ns: dict[str, Any] | None = None) -> None:
         words = self._words(line, local_ns)
         options = read_cell_line(words, CELL_PARSER)
-        self.commands.run(options, cell, shlex.join(words))
+        self.commands.run(options, cell, unexpand(words))
 
     @no_var_expand
     @needs_local_scope

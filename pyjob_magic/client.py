@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import socket
 import threading
 import time
@@ -18,7 +17,8 @@ from pyjob_magic import errors
 from pyjob_magic.models import ConfigMap, Event, Pod, PyTorchJob
 
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-_WATCH_SECONDS = 240.0
+_WATCH_SECONDS = 240
+_WATCH_PAUSE = 0.2
 _RETRIES = 6
 _JOB_LABELS = (
     "training.kubeflow.org/operator-name=pytorchjob-controller,training.kubeflow.org/job-name="
@@ -174,15 +174,16 @@ class Client:
         )
 
     def follow_job(
-        self, name: str, *, seconds: float | None = None, streams: Streams | None = None
+        self, name: str, *, version: str | None = None, streams: Streams | None = None
     ) -> Iterator[PyTorchJob | None]:
         """Yield the job `name` as it is now and after each change; None when it is gone.
 
-        Ends when it is gone, after `seconds`, or when `streams` are closed.
+        With a `version`, the resourceVersion of a job that is known, only what has come after it.
+        Ends when the job is gone or `streams` are closed.
         """
         selector = {"fieldSelector": f"metadata.name={name}"}
         action = f"watch PyTorchJob {name!r}"
-        for kind, wire in self._follow(action, self._jobs, selector, seconds, streams):
+        for kind, wire in self._follow(action, self._jobs, selector, version, streams):
             if kind == "SYNC":
                 if not wire["items"]:
                     yield None
@@ -205,12 +206,15 @@ class Client:
         return sorted((p for p in pods if _owned(p, job)), key=_replica_order)
 
     def follow_pods(self, job: PyTorchJob, *, streams: Streams) -> Iterator[Pod]:
-        """Yield the pods of `job` as they are now and after each change, until closed."""
+        """Yield the pods of `job` as they are now and after each change, until closed.
+
+        A pod that is deleted comes once more, as it was last.
+        """
         selector = {"labelSelector": f"{_JOB_LABELS}{job.name}"}
         action = f"watch the pods of {job.name!r}"
         for kind, wire in self._follow(action, f"{self._core}/pods", selector, None, streams):
             pods = [Pod.from_wire(item) for item in (wire["items"] if kind == "SYNC" else [wire])]
-            yield from (pod for pod in pods if kind != "DELETED" and _owned(pod, job))
+            yield from (pod for pod in pods if _owned(pod, job))
 
     def list_events(self, name: str) -> list[Event]:
         """Return the events about the job `name` and its replicas, oldest first."""
@@ -239,7 +243,7 @@ class Client:
             timeout=httpx.Timeout(None, connect=5.0),
         )
         with self._stream(action, request, streams) as response:
-            yield from response.iter_raw()
+            yield from response.iter_bytes()
 
     def create_config_map(self, config_map: ConfigMap) -> ConfigMap:
         """Create a ConfigMap."""
@@ -279,32 +283,35 @@ class Client:
         action: str,
         path: str,
         selector: Mapping[str, str],
-        seconds: float | None,
+        version: str | None,
         streams: Streams | None,
     ) -> Iterator[tuple[str, Any]]:
         """Yield a list as ``SYNC`` and every change after it; again after each interruption.
 
+        With a `version` it starts with the changes after that.
+
         Gives up when nothing answers several times in a row.
         """
-        end = None if seconds is None else time.monotonic() + seconds
         failures = 0
         while streams is None or not streams.closed:
-            left = _WATCH_SECONDS if end is None else min(_WATCH_SECONDS, end - time.monotonic())
-            if left <= 0:
-                return
+            started = time.monotonic()
             try:
-                listed = self._ask(action, "GET", path, params=selector)
-                yield "SYNC", listed
+                if version is None:
+                    listed = self._ask(action, "GET", path, params=selector)
+                    yield "SYNC", listed
+                    version = listed.get("metadata", {}).get("resourceVersion", "")
                 failures = 0
-                version = listed.get("metadata", {}).get("resourceVersion", "")
-                yield from self._watch(action, path, selector, version, left, streams)
+                yield from self._watch(action, path, selector, version, streams)
             except errors.GoneError:
-                continue
+                pass
             except errors.TargetError:
                 failures += 1
                 if failures > _RETRIES:
                     raise
                 time.sleep(min(2.0, 0.05 * 2**failures))
+            version = None
+            # A server that ends each watch at once is not asked in a tight loop.
+            time.sleep(max(0.0, _WATCH_PAUSE - (time.monotonic() - started)))
 
     def _watch(
         self,
@@ -312,15 +319,14 @@ class Client:
         path: str,
         selector: Mapping[str, str],
         version: str,
-        seconds: float,
         streams: Streams | None,
     ) -> Iterator[tuple[str, Any]]:
-        timing = {"watch": "true", "timeoutSeconds": str(max(1, math.ceil(seconds)))}
+        timing = {"watch": "true", "timeoutSeconds": str(_WATCH_SECONDS)}
         request = self._http.build_request(
             "GET",
             path,
             params={**selector, **timing, "resourceVersion": version},
-            timeout=httpx.Timeout(seconds + 15, connect=5.0),
+            timeout=httpx.Timeout(_WATCH_SECONDS + 15, connect=5.0),
         )
         with self._stream(action, request, streams) as response:
             for line in response.iter_lines():

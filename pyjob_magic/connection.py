@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from pyjob_magic._card import JobTable
 from pyjob_magic.client import Client
-from pyjob_magic.errors import ManifestError
 from pyjob_magic.job import Job
-from pyjob_magic.manifest import SUFFIX_ALPHABET, Manifest, Origin, build
+from pyjob_magic.manifest import SUFFIX_ALPHABET, Manifest, Origin, build, read
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import JobOptions
 from pyjob_magic.targets import resolve
@@ -125,7 +122,7 @@ class Connection:
         ExistsError, InvalidError, ForbiddenError
             If the API refuses it.
         """
-        whole = manifest if isinstance(manifest, Manifest) else Manifest(_read(manifest))
+        whole = manifest if isinstance(manifest, Manifest) else Manifest(_job(manifest))
         created = self.client.create_job(whole.job, dry_run=dry_run)
         if whole.config_map is not None and not dry_run:
             try:
@@ -155,12 +152,5 @@ class Connection:
         self.client.close()
 
 
-def _read(manifest: PyTorchJob | Mapping[str, Any]) -> PyTorchJob:
-    if isinstance(manifest, PyTorchJob):
-        return manifest
-    try:
-        return PyTorchJob.from_wire(manifest)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        raise ManifestError(f"{path}: {first['msg']}") from None
+def _job(manifest: PyTorchJob | Mapping[str, Any]) -> PyTorchJob:
+    return manifest if isinstance(manifest, PyTorchJob) else read(manifest)

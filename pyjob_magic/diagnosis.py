@@ -7,6 +7,10 @@ import signal
 from collections.abc import Mapping, Sequence
 
 from pyjob_magic.models import Pod
+from pyjob_magic.models.pod import ContainerState, StateTerminated
+
+LOG_LINES = 20
+"""How much of the log of a replica that failed is shown."""
 
 # What a rank says that dies because another one has gone away.
 _PEER_LOST = re.compile(
@@ -37,22 +41,22 @@ def failed_first(pods: Sequence[Pod], log_ends: Mapping[str, str]) -> Pod | None
 
 def failed(pods: Sequence[Pod]) -> list[Pod]:
     """Return the replicas that have failed, also those that never came to run."""
-    return [pod for pod in pods if exit_code(pod) or pod.status.phase == "Failed"]
+    return [
+        pod
+        for pod in pods
+        if exit_code(pod) or (pod.status.phase == "Failed" and not _ended_by_deletion(pod))
+    ]
 
 
 def exit_code(pod: Pod) -> int | None:
     """Return the exit code of the container that trains; None while it has not ended."""
-    container = pod.main_container
-    ended = container and (
-        container.state.terminated or (container.last_state and container.last_state.terminated)
-    )
+    ended = _end(pod)
     return ended.exit_code if ended else None
 
 
 def how(pod: Pod) -> str:
-    """Return how a replica failed: ``exited with code 1``, ``was killed (OOMKilled)``..."""
-    container = pod.main_container
-    ended = container.state.terminated if container else None
+    """Return how a replica failed, such as ``exited with code 1``."""
+    ended = _end(pod)
     if ended is None:
         return ": ".join(filter(None, ["never ran", pod.status.reason, pod.status.message]))
     why = f" ({ended.reason})" if ended.reason not in (None, "Error", "Completed") else ""
@@ -63,7 +67,23 @@ def how(pod: Pod) -> str:
     return f"was ended by {name}{why}, exit code {ended.exit_code}"
 
 
-def _finished(pod: Pod) -> str:
+def _end(pod: Pod) -> StateTerminated | None:
+    """Return how the container that trains ended, this time or, if it was restarted, last time."""
     container = pod.main_container
-    ended = container and container.state.terminated
+    if container is None:
+        return None
+    last = (container.last_state or ContainerState()).terminated
+    return last if _ended_by_deletion(pod) else container.state.terminated or last
+
+
+def _ended_by_deletion(pod: Pod) -> bool:
+    """Whether a pod was stopped because somebody, such as the operator, deleted it."""
+    container = pod.main_container
+    ended = container.state.terminated if container else None
+    stopped = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
+    return bool(pod.metadata.deletion_timestamp and ended and ended.exit_code in stopped)
+
+
+def _finished(pod: Pod) -> str:
+    ended = _end(pod)
     return (ended.finished_at if ended else None) or "9"

@@ -7,6 +7,7 @@ It changes only what the option says, so that it serves a manifest made here and
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from pyjob_magic.errors import ManifestError, OptionError
 from pyjob_magic.values import Mount, Toleration
 
 Wire = dict[str, Any]
+
+# Other extended resources, such as rdma/hca, are no accelerators.
+_ACCELERATOR = re.compile(r"/.*(gpu|npu|tpu|ascend|gaudi|neuron|accelerator)", re.IGNORECASE)
 
 CONTAINER = "pytorch"
 """Name of the container that trains. Source: training-operator v1.9.0, which insists on it."""
@@ -122,7 +126,7 @@ def _gpu_name(job: Wire, resource: str) -> None:
 
 def _gpu_resource(container: Wire) -> str | None:
     limits = container.get("resources", {}).get("limits", {})
-    return next((name for name in limits if "/" in name), None)
+    return next((name for name in limits if _ACCELERATOR.search(name)), None)
 
 
 def _rename(container: Wire, resource: str, new: str | None) -> None:

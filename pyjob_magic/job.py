@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, overload
 
 from pyjob_magic import diagnosis, payload
@@ -16,11 +16,10 @@ from pyjob_magic.errors import (
     NotFoundError,
     PyJobError,
 )
-from pyjob_magic.logs import LogLine, LogText, follow
+from pyjob_magic.logs import Follower, LogLine, LogText
 from pyjob_magic.models import JobStatus, Pod, PyTorchJob
 
-_LOG_END = 20  # lines shown of a replica that failed
-_LINGER = 6.0  # seconds that Workers are waited for when the Master has ended
+_LINGER = 6.0  # seconds that replicas are waited for when the job itself has ended
 
 
 class Job:
@@ -60,12 +59,18 @@ class Job:
 
     @property
     def status(self) -> JobStatus:
-        """How the job fares now, asked from the API."""
+        """How the job fares now, asked from the API.
+
+        Raises
+        ------
+        ApiError, TargetError
+            As `refresh`.
+        """
         return self.refresh().manifest.status
 
     @property
     def state(self) -> str:
-        """How the job fares now, in one word."""
+        """How the job fares now in one word, asked from the API like `status`."""
         return self.status.state
 
     def refresh(self) -> Job:
@@ -82,13 +87,17 @@ class Job:
         self.manifest = manifest
         return self
 
-    def wait(self, timeout: float | None = None) -> JobStatus:
+    def wait(
+        self, timeout: float | None = None, *, on_line: Callable[[LogLine], object] | None = None
+    ) -> JobStatus:
         """Block until the job has ended, and return how.
 
         Parameters
         ----------
         timeout
             Seconds to wait at most; None for ever.
+        on_line
+            Called with each line that a replica prints, as it comes.
 
         Raises
         ------
@@ -99,21 +108,28 @@ class Job:
         NotFoundError
             If it is deleted meanwhile.
         """
-        started = time.monotonic()
-        for manifest in self._client.follow_job(self.name, seconds=timeout):
-            if manifest is None or manifest.metadata.uid != self.uid:
-                raise self._gone("it was deleted")
-            self.manifest = manifest
-            if manifest.status.ended:
-                if manifest.status.state == "Failed":
-                    raise self.failure()
-                self._let_workers_end()
-                return manifest.status
-        waited = time.monotonic() - started
-        state = self.manifest.status.state
-        raise JobTimeoutError(
-            f"PyTorchJob {self.name!r} has not ended after {waited:.0f} s ({state}); it goes on"
+        status = self.refresh().manifest.status
+        if status.ended and on_line is None:
+            return self._outcome({}, {})
+        # The logs are read also where nobody wants to see them: when the limit of restarts or the
+        # deadline is reached, the operator deletes the replicas that could tell why.
+        follower = Follower(
+            self._client, self.manifest, tail=None if on_line else diagnosis.LOG_LINES
         )
+        ends: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=diagnosis.LOG_LINES))
+        for line in follower.lines(timeout=timeout, linger=_LINGER):
+            ends[line.replica].append(line.text)
+            if on_line is not None:
+                on_line(line)
+        if follower.job is None:
+            raise self._gone("it was deleted")
+        self.manifest = follower.job
+        if not self.manifest.status.ended:
+            state = self.manifest.status.state
+            raise JobTimeoutError(
+                f"PyTorchJob {self.name!r} has not ended after {timeout:g} s ({state}); it goes on"
+            )
+        return self._outcome(follower.failed, {name: "\n".join(end) for name, end in ends.items()})
 
     @overload
     def logs(
@@ -200,24 +216,6 @@ class Job:
         """Delete the job with its replicas and their logs."""
         self._client.delete_job(self.name)
 
-    def failure(self) -> JobFailedError:
-        """Return why the job failed: the replica that failed first and the end of its log."""
-        current = self.manifest.status.current
-        reason = (current.message if current else None) or "no reason was given"
-        failed = diagnosis.failed(self.replicas())
-        ends = {pod.name: self._log_end(pod) for pod in failed}
-        first = diagnosis.failed_first(failed, ends)
-        if first is None:
-            return JobFailedError(self.name, reason)
-        return JobFailedError(
-            self.name,
-            reason,
-            replica=first.replica,
-            how=diagnosis.how(first),
-            exit_code=diagnosis.exit_code(first),
-            log=ends[first.name],
-        )
-
     def card(self) -> Card:
         """Return a picture of the job with its replicas and events as they are now."""
         self.refresh()
@@ -233,13 +231,32 @@ class Job:
             card = Card(self.manifest, self.target)
         return card._repr_mimebundle_()
 
-    def _let_workers_end(self) -> None:
-        """Give the Workers a moment: the job counts as succeeded as soon as its Master has."""
-        deadline = time.monotonic() + _LINGER
-        while time.monotonic() < deadline:
-            if all(pod.status.phase in ("Succeeded", "Failed") for pod in self.replicas()):
-                return
-            time.sleep(0.1)
+    def _outcome(self, failed: Mapping[str, Pod], ends: Mapping[str, str]) -> JobStatus:
+        if self.manifest.status.state == "Failed":
+            raise self._failure(failed, ends)
+        return self.manifest.status
+
+    def _failure(self, seen: Mapping[str, Pod], ends: Mapping[str, str]) -> JobFailedError:
+        """Return why the job failed: the replica that failed first and the end of its log.
+
+        What the API no longer has is taken from what was `seen` to fail, by name of the pod, and
+        from the `ends` of the logs, by replica.
+        """
+        current = self.manifest.status.current
+        reason = (current.message if current else None) or "no reason was given"
+        failed = {**seen, **{pod.name: pod for pod in diagnosis.failed(self.replicas())}}
+        logs = {pod.name: ends.get(pod.replica) or self._log_end(pod) for pod in failed.values()}
+        first = diagnosis.failed_first([*failed.values()], logs)
+        if first is None:
+            return JobFailedError(self.name, reason)
+        return JobFailedError(
+            self.name,
+            reason,
+            replica=first.replica,
+            how=diagnosis.how(first),
+            exit_code=diagnosis.exit_code(first),
+            log=logs[first.name],
+        )
 
     def _patch(self, patch: Mapping[str, Any]) -> Job:
         self.manifest = self._client.patch_job(self.name, patch)
@@ -248,7 +265,7 @@ class Job:
     def _follow(self, replica: str | None, tail: int | None) -> Iterator[LogLine]:
         if replica is not None and replica not in self._replica_names():
             raise self._no_replica(replica, self._replica_names())
-        return follow(self._client, self.manifest, replica=replica, tail=tail)
+        return Follower(self._client, self.manifest, replica=replica, tail=tail).lines()
 
     def _replica_names(self) -> list[str]:
         specs = self.manifest.spec.pytorch_replica_specs
@@ -265,14 +282,15 @@ class Job:
         raise self._no_replica(replica, [pod.replica for pod in pods])
 
     def _log(self, pod: Pod, tail: int | None) -> str:
-        """Return a replica's log; empty while it has not started."""
-        if pod.main_container is None or pod.main_container.state.waiting:
+        """Return a replica's log, or that of its last run if it waits to be restarted."""
+        container = pod.main_container
+        if container is None or (container.state.waiting and not container.last_state):
             return ""
         return self._client.read_log(pod.name, tail=tail).decode(errors="replace")
 
     def _log_end(self, pod: Pod) -> str:
         try:
-            return self._log(pod, _LOG_END).rstrip("\n")
+            return self._log(pod, diagnosis.LOG_LINES).rstrip("\n")
         except PyJobError as error:  # the failure itself must still be told
             return f"(no log: {error})"
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum, auto
+from typing import Any, Literal
 
 from pyjob_magic.client import Client, Streams
+from pyjob_magic.diagnosis import failed
 from pyjob_magic.errors import NotFoundError, PyJobError, TargetError
 from pyjob_magic.models import Pod, PyTorchJob
 
@@ -35,24 +38,12 @@ class LogLine:
         return f"[{self.replica}] {self.text}"
 
 
-class _JobEnded:
-    """Nothing new will start."""
+class Follower:
+    """Watches a job and its replicas, and reads what they print, until it is closed.
 
-
-class _StreamEnded:
-    """A replica's log has been read to its end."""
-
-
-_Item = list[LogLine] | _JobEnded | _StreamEnded | PyJobError
-
-
-def follow(
-    client: Client, job: PyTorchJob, *, replica: str | None = None, tail: int | None = None
-) -> Iterator[LogLine]:
-    """Yield the lines of the replicas of `job` until it has ended and all is read.
-
-    Replicas that do not run yet are waited for; one that is restarted is followed again; a stream
-    that breaks is taken up where it broke. Leaving the loop ends every thread.
+    A thread for the job, one for its pods and one for each replica put into one queue, which
+    `lines` empties. Replicas that do not run yet are waited for; one that is restarted is followed
+    again; a stream that breaks is taken up where it broke, or with a tail again.
 
     Parameters
     ----------
@@ -65,50 +56,72 @@ def follow(
     tail
         Start with at most this many old lines of each replica.
     """
-    follower = _Follower(client, job, replica, tail)
-    try:
-        yield from follower.lines()
-    finally:
-        follower.close()
-
-
-class _Follower:
-    """A thread for the job, one for its pods, and one for each replica; one queue to read."""
 
     def __init__(
-        self, client: Client, job: PyTorchJob, replica: str | None, tail: int | None
+        self,
+        client: Client,
+        job: PyTorchJob,
+        *,
+        replica: str | None = None,
+        tail: int | None = None,
     ) -> None:
+        self.job: PyTorchJob | None = job
+        """The job as it was last seen; None once it is gone."""
+        self.failed: dict[str, Pod] = {}
+        """Replicas that were seen to fail, as they were then, by name of the pod."""
         self._client = client
-        self._job = job
+        self._first = job
         self._replica = replica
         self._tail = tail
         self._items: queue.Queue[_Item] = queue.Queue(_BATCHES)
         self._streams = Streams()
+        self._evidence = threading.Event()
         self._lock = threading.Lock()
         self._seen: set[tuple[str | None, int]] = set()
         self._open = 0
 
-    def lines(self) -> Iterator[LogLine]:
+    def lines(
+        self, *, timeout: float | None = None, linger: float | None = None
+    ) -> Iterator[LogLine]:
+        """Yield lines until the job has ended and all is read, or `timeout` seconds are over.
+
+        With `linger`, a replica that still runs so many seconds after the job's end is left, once
+        what it has printed is read. Leaving the loop ends every thread.
+        """
+        try:
+            yield from self._lines(timeout, linger)
+            if self.job is not None and self.job.status.state == "Failed":
+                # The watch on the pods may be a little behind the one on the job.
+                self._evidence.wait(1.0)
+        finally:
+            self._streams.close()
+
+    def _lines(self, timeout: float | None, linger: float | None) -> Iterator[LogLine]:
         self._start(self._watch_job)
         self._start(self._watch_pods)
+        # At `calm` it is over if nothing is left to read, at `end` in any case.
+        end = calm = math.inf if timeout is None else time.monotonic() + timeout
         job_ended = False
-        while not (job_ended and self._open == 0):
-            item = self._items.get()
+        while not (job_ended and self._open == 0) and (now := time.monotonic()) < end:
+            try:
+                wait = None if calm == math.inf else max(0.0, calm - now)
+                item = self._items.get(timeout=wait)
+            except queue.Empty:
+                return
             if isinstance(item, PyJobError):
                 raise item
-            if isinstance(item, _StreamEnded):
+            if item is _Mark.STREAM_ENDED:
                 with self._lock:
                     self._open -= 1
-            elif isinstance(item, _JobEnded):
+            elif item is _Mark.JOB_ENDED:
                 # The last replicas may have been too brief for the watch to have told of them.
-                for pod in self._client.list_pods(self._job):
+                for pod in self._client.list_pods(self._first):
                     self._consider(pod)
                 job_ended = True
+                if linger is not None:
+                    calm, end = time.monotonic() + linger, time.monotonic() + 10 * linger
             else:
                 yield from item
-
-    def close(self) -> None:
-        self._streams.close()
 
     # -- threads ------------------------------------------------------------------------------
 
@@ -131,17 +144,25 @@ class _Follower:
         return None
 
     def _watch_job(self) -> None:
-        for job in self._client.follow_job(self._job.name, streams=self._streams):
-            if job is None or job.status.ended or job.metadata.uid != self._job.metadata.uid:
+        version = self._first.metadata.resource_version
+        for job in self._client.follow_job(
+            self._first.name, version=version, streams=self._streams
+        ):
+            replaced = job is not None and job.metadata.uid != self._first.metadata.uid
+            self.job = None if replaced else job
+            if self.job is None or self.job.status.ended:
                 break
-        self._put(_JobEnded())
+        self._put(_Mark.JOB_ENDED)
 
     def _watch_pods(self) -> None:
-        for pod in self._client.follow_pods(self._job, streams=self._streams):
+        for pod in self._client.follow_pods(self._first, streams=self._streams):
             self._consider(pod)
 
     def _consider(self, pod: Pod) -> None:
-        """Start to read the log of a container that has started, unless that is done already."""
+        """Note a failure, and start to read the log of a container that has started anew."""
+        if failed([pod]):
+            self.failed.setdefault(pod.name, pod)
+            self._evidence.set()
         container = pod.main_container
         if container is None or self._replica not in (None, pod.replica):
             return
@@ -169,13 +190,16 @@ class _Follower:
                 except NotFoundError:
                     break  # deleted before its log was read
                 except TargetError:
-                    if self._tail is not None or attempt == _RETRIES - 1:
+                    if attempt == _RETRIES - 1:
                         raise
+                    if self._tail is not None:
+                        # No telling where it broke: better to repeat lines than to lose some.
+                        received, rest = 0, b""
                     time.sleep(0.1 * 2**attempt)
             if rest:
                 self._put([_line(pod, rest)])
         finally:
-            self._put(_StreamEnded())
+            self._put(_Mark.STREAM_ENDED)
 
     def _from(self, pod: Pod, skip: int) -> Iterator[bytes]:
         """Yield the log of `pod` without its first `skip` bytes, which have been read before."""
@@ -184,5 +208,15 @@ class _Follower:
             skip = max(0, skip - len(chunk))
 
 
+class _Mark(Enum):
+    JOB_ENDED = auto()  # nothing new will start
+    STREAM_ENDED = auto()  # a replica's log has been read to its end
+
+
+_Item = list[LogLine] | Literal[_Mark.JOB_ENDED, _Mark.STREAM_ENDED] | PyJobError
+
+
 def _line(pod: Pod, text: bytes) -> LogLine:
-    return LogLine(pod.replica, text.decode(errors="replace").rstrip("\r"))
+    # Of a progress bar, which returns to the start of its line, the last state counts.
+    shown = text.rstrip(b"\r").rpartition(b"\r")[2]
+    return LogLine(pod.replica, shown.decode(errors="replace"))

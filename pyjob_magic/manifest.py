@@ -162,12 +162,25 @@ def load(text: str, *, file: str) -> PyTorchJob:
     if len(jobs) != 1:
         raise ManifestError(f"{file}: holds {len(jobs)} PyTorchJobs; one is needed")
     try:
-        job = PyTorchJob.from_wire(jobs[0])
+        return _fresh(read(jobs[0]))
+    except ManifestError as error:
+        raise ManifestError(f"{file}: {error}") from None
+
+
+def read(wire: Mapping[str, Any]) -> PyTorchJob:
+    """Return the PyTorchJob that a JSON object is.
+
+    Raises
+    ------
+    ManifestError
+        If it is none; the message names the field.
+    """
+    try:
+        return PyTorchJob.from_wire(wire)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join(str(part) for part in first["loc"])
-        raise ManifestError(f"{file}: {path}: {first['msg']}") from None
-    return _fresh(job)
+        raise ManifestError(f"{path}: {first['msg']}") from None
 
 
 def to_yaml(wire: Mapping[str, Any]) -> str:

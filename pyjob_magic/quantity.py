@@ -18,8 +18,11 @@ _FACTORS = {
 }
 
 
+_LENGTH, _EXPONENT, _LARGEST = 64, 30, Decimal(10) ** 30
+
+
 class Quantity(str):
-    """An amount of a resource: keeps the text it was written as, has a value to compute with.
+    """An amount of a resource: keeps the text it was written as, has a `value` to compute with.
 
     Accepts integers, decimals and exponents, and the suffixes n, u, m, k, M, G, T, P, E and
     Ki, Mi, Gi, Ti, Pi, Ei. ``GB`` is none of them: memory is ``4Gi`` (binary) or ``4G`` (decimal).
@@ -27,7 +30,7 @@ class Quantity(str):
     Raises
     ------
     ValueError
-        If the text is no quantity.
+        If the text is no quantity, or one beyond all measure.
 
     Source: ``k8s.io/apimachinery/pkg/api/resource``, the pattern of its OpenAPI schema.
     """
@@ -39,18 +42,16 @@ class Quantity(str):
         match = _PATTERN.fullmatch(self)
         if match is None:
             raise ValueError(f"{str(self)!r} is no quantity")
-        suffix = match["suffix"] or ""
-        factor = _FACTORS[suffix] if suffix in _FACTORS else Decimal(f"1{suffix}")
-        self.value = Decimal(match["number"]) * factor
+        self.value = Decimal(match["number"]) * _factor(match["suffix"] or "")
+        if len(self) > _LENGTH or abs(self.value) > _LARGEST:
+            raise ValueError(f"{str(self)!r} is no quantity that a cluster could have")
         return self
 
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Quantity):
-            return self.value == other.value
-        return super().__eq__(other)
 
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return super().__hash__()
+def _factor(suffix: str) -> Decimal:
+    if suffix in _FACTORS:
+        return _FACTORS[suffix]
+    exponent = int(suffix[1:])
+    if abs(exponent) > _EXPONENT:
+        raise ValueError(f"the exponent of 1{suffix} is out of range")
+    return Decimal(10) ** exponent

@@ -17,6 +17,7 @@ NAME_LENGTH = 54
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+_LONGEST = 2**31 - 1  # seconds: what the API's integers hold
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -60,8 +61,11 @@ def seconds(text: Any) -> int:
     match = _DURATION.fullmatch(str(text))
     if match is None or not any(match.groups()):
         raise ValueError(f"{text!r} is no duration: write 90, 90s, 30m, 2h or 1h30m")
-    days, hours, minutes, seconds = (int(group or 0) for group in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    days, hours, minutes, rest = (int(group or 0) for group in match.groups())
+    duration = ((days * 24 + hours) * 60 + minutes) * 60 + rest
+    if duration > _LONGEST:
+        raise ValueError(f"{text!r} is longer than 68 years")
+    return duration
 
 
 def positive_seconds(text: Any) -> int:
@@ -110,7 +114,7 @@ def count(least: int) -> Callable[[Any], int]:
             number = int(str(value))
         except ValueError:
             raise ValueError(f"{str(value)!r} is no whole number") from None
-        if not least <= number <= 2**31 - 1:
+        if not least <= number <= _LONGEST:
             raise ValueError(f"{number} is out of range: it must be {least} or more")
         return number
 

@@ -29,6 +29,7 @@ ORDER = [
     ["_commands"],
     ["_magic"],
 ]
+COMMAND_LINE = {"cli", "_demo"}  # starts and stops the embedded API, and runs what users run
 FREE_OF_IO = ["models", "manifest", "edits", "options", "values", "diagnosis", "_card", "payload"]
 
 
@@ -55,6 +56,15 @@ def ours(path: Path) -> set[str]:
 def files(module: str) -> list[Path]:
     single = PACKAGE / f"{module}.py"
     return [single] if single.exists() else sorted((PACKAGE / module).glob("*.py"))
+
+
+def test_every_module_has_its_place() -> None:
+    """A new module is put into the order, or is part of the embedded API or the command line."""
+    placed = {name for names in ORDER for name in names} | COMMAND_LINE | {"local", "__init__"}
+    there = {path.stem for path in PACKAGE.glob("*.py")}
+    there |= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+
+    assert there == placed
 
 
 @pytest.mark.parametrize("level", range(len(ORDER)))

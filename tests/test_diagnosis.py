@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from pyjob_magic.diagnosis import failed_first, how
+from pyjob_magic.diagnosis import exit_code, failed, failed_first, how
 from pyjob_magic.models import Pod
+from pyjob_magic.models.pod import ContainerState, StateTerminated
 
 RESET = "RuntimeError: [../gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]"
 
@@ -61,6 +62,25 @@ def test_who_lost_a_peer_is_not_the_first(finished: str) -> None:
 
     assert first
     assert first.replica == "worker-0"
+
+
+def test_who_was_stopped_has_not_failed() -> None:
+    """Replicas that the operator removes after a failure end by a signal, in the same second."""
+    stopped = a_pod("master-0", 143)
+    stopped.metadata.deletion_timestamp = "2026-01-01T00:00:05Z"
+
+    assert failed([stopped, a_pod("worker-0", 1)]) == [a_pod("worker-0", 1)]
+
+
+def test_a_restarted_replica_has_failed_before() -> None:
+    """The exit code of the last run counts where this one was only stopped."""
+    pod = a_pod("master-0", 143)
+    assert pod.status.container_statuses
+    last = ContainerState(terminated=StateTerminated(exit_code=7))
+    pod.status.container_statuses[0].last_state = last
+    pod.metadata.deletion_timestamp = "2026-01-01T00:00:05Z"
+
+    assert exit_code(pod) == 7
 
 
 def test_without_a_failure_nobody_is_named() -> None:

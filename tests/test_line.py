@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyjob_magic._line import cell_parser, expand, read_cell_line
+from pyjob_magic._line import cell_parser, expand, read_cell_line, unexpand
 from pyjob_magic.errors import OptionError
 
 PARSER = cell_parser()
@@ -55,11 +55,18 @@ def test_no_value_becomes_more_than_one_word(value: str) -> None:
     assert expand("--env A={value} tail", {"value": value}) == ["--env", f"A={value}", "tail"]
 
 
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Co"]), max_size=20)))
+def test_words_come_back_from_the_line_they_make(words: list[str]) -> None:
+    """The line that a job remembers means what was typed, whatever names the notebook has."""
+    assert expand(unexpand(words), dict.fromkeys("abcxyz", "wrong")) == words
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ("--image {nowhere}", "{nowhere}: NameError: name 'nowhere' is not defined; write {{"),
         ('-- {"a": 1}', '{"a": 1}: SyntaxError'),
+        ("-w {int('x')}", "{int('x')}: ValueError: invalid literal for int()"),
         ("--image {1/0}", "{1/0}: ZeroDivisionError: division by zero"),
         ("--image {open", "the line: expected '}' before end of string; quotes and braces"),
         ("--env 'A=b", "the line: No closing quotation; quotes and braces come in pairs"),

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ import pyjob_magic
 from pyjob_magic import errors
 from pyjob_magic.connection import Connection
 from pyjob_magic.job import Job
+from pyjob_magic.logs import LogLine
 from tests.sources import HOSTILE, program
 from tests.state import eventually
 
@@ -158,6 +158,39 @@ def test_interrupt_stops_the_waiting_not_the_job(shell: Shell, tmp_path: Path) -
     interrupter.join()
     go.touch()
     assert shell.connection.get("long").wait(20).state == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--clean-pods All", "--restart-policy OnFailure --backoff-limit 1", "--timeout 2s"],
+)
+def test_failure_is_told_also_where_the_replicas_are_gone(shell: Shell, options: str) -> None:
+    """What was read while waiting outlives replicas that the operator deletes."""
+    source = "import time\nprint('so far', flush=True)\n"
+    source += "time.sleep(60)" if "timeout" in options else "raise SystemExit(7)"
+
+    with pytest.raises(errors.JobFailedError) as failed:
+        shell.cell(f"gone --wait {options}", source)
+
+    if "timeout" in options:
+        assert "was active longer than specified deadline" in str(failed.value)
+    else:
+        assert "failed: master-0 exited with code 7" in str(failed.value)
+        assert failed.value.log == "so far"
+
+
+def test_interrupted_following_leaves_the_last_state(shell: Shell, tmp_path: Path) -> None:
+    """The card of a cell that stops following says Running, not what it said at first."""
+    started = tmp_path / "started"
+    source = f"open({str(started)!r}, 'w').close()\n{waiting_for(tmp_path / 'never')}"
+    interrupter = threading.Thread(target=lambda: interrupt_when(started.exists))
+    interrupter.start()
+
+    with capture_output() as shown, pytest.raises(errors.DetachedError):
+        shell.ipython.run_cell_magic("pytorchjob", "long --follow", source)
+
+    interrupter.join()
+    assert "long: Running" in shown.outputs[-1].data["text/plain"]
 
 
 @pytest.mark.parametrize(
@@ -347,6 +380,19 @@ class TestVerbs:
         with pytest.raises(errors.JobTimeoutError, match=r"has not ended after \d+ s .*goes on"):
             shell.line("wait one --timeout 1s")
 
+    def test_wait_of_a_job_that_has_ended_returns_at_once(self, shell: Shell) -> None:
+        shell.cell("one --wait -o job")
+        job: Job = shell.ipython.user_ns["job"]
+
+        assert job.wait(timeout=0).state == "Succeeded"
+
+    def test_logs_of_a_replica_that_waits_to_be_restarted(self, shell: Shell) -> None:
+        shell.cell("loop --restart-policy OnFailure", "print('tried')\nraise SystemExit(1)")
+        job = shell.connection.get("loop")
+        eventually(lambda: waits_for_restart(job))
+
+        assert shell.line("logs loop --replica master-0") == "tried\n"
+
     def test_suspend_and_resume(self, shell: Shell, tmp_path: Path) -> None:
         go = tmp_path / "go"
         shell.cell("one -o job", waiting_for(go))
@@ -378,16 +424,18 @@ class TestVerbs:
 
         assert shell.names() == ["three"]
         with pytest.raises(errors.NotFoundError, match='"one" not found'):
-            shell.line("delete one")
+            shell.line("delete three one")
+        assert shell.names() == ["three"]  # one of them is wrong: nothing is changed
 
     def test_cell_brings_back_line_and_code(self, shell: Shell) -> None:
         source = "print('a')\n\n# the end\n"
-        shell.cell("one --env 'A=b c' --workers 1", source)
+        line = "one --env 'A=b c' --workers 1 -- '{{\"lr\": 1}}' '$x'"
+        shell.cell(line, source)
 
         shell.line("cell one")
 
         put: str = shell.ipython.rl_next_input
-        assert put == f"%%pytorchjob one --env 'A=b c' --workers 1\n{source}"
+        assert put == f"%%pytorchjob {line}\n{source}"
 
     def test_foreign_jobs_have_no_cell(self, shell: Shell) -> None:
         from tests.data import SEED
@@ -436,6 +484,7 @@ class TestTab:
 
         assert completions(shell, "%pytorchjob show dig") == ["digits-1", "digits-2"]
         assert completions(shell, "%pytorchjob delete digits-1 digits-") == ["digits-1", "digits-2"]
+        assert completions(shell, "%pytorchjob show -n elsewhere dig") == []
 
     def test_the_body_of_the_cell_completes_as_ever(self, shell: Shell) -> None:
         shell.ipython.user_ns["a_long_name"] = 1
@@ -471,15 +520,25 @@ def test_waiting_survives_the_death_of_the_api(shell: Shell, tmp_path: Path, hom
     eventually(started.exists)
     job: Job = shell.ipython.user_ns["job"]
 
+    seen = threading.Event()
+
     def kill() -> None:
-        time.sleep(0.3)  # the wait is under way; if it is not yet, the test still holds
+        assert seen.wait(20)
         psutil.Process(json.loads((home / "api.json").read_text())["pid"]).kill()
         go.touch()
 
     killer = threading.Thread(target=kill)
     killer.start()
-    assert job.wait(30).state == "Succeeded"
+    lines = []
+
+    def note(line: LogLine) -> None:
+        lines.append(line.text)
+        seen.set()
+
+    status = job.wait(30, on_line=note)
     killer.join()
+    assert status.state == "Succeeded"
+    assert lines == ["waiting", "ran"]  # what was read before the cut is not read again
 
 
 def test_unloading_removes_the_magics(shell: Shell) -> None:
@@ -502,8 +561,14 @@ def test_help_shows_every_option(shell: Shell) -> None:
 
 def waiting_for(file: Path) -> str:
     return (
-        f"import os, time\nwhile not os.path.exists({str(file)!r}): time.sleep(0.02)\nprint('ran')"
+        "import os, time\nprint('waiting', flush=True)\n"
+        f"while not os.path.exists({str(file)!r}): time.sleep(0.02)\nprint('ran')"
     )
+
+
+def waits_for_restart(job: Job) -> bool:
+    containers = [pod.main_container for pod in job.replicas()]
+    return any(c and c.state.waiting and c.restart_count for c in containers)
 
 
 def interrupt_when(condition: Callable[[], Any]) -> None:

@@ -180,6 +180,18 @@ class TestFromAManifest:
         assert spec(built, "Worker")["restartPolicy"] == "OnFailure"
         assert container(built)["resources"]["limits"] == {"cpu": "1", "memory": "4Gi"}
 
+    def test_gpus_are_told_from_other_extended_resources(self) -> None:
+        """More GPUs are no more network cards."""
+        base = json.loads(json.dumps(SEED))
+        for kind in ("Master", "Worker"):
+            pod = base["spec"]["pytorchReplicaSpecs"][kind]["template"]["spec"]
+            pod["containers"][0]["resources"]["limits"] = {"rdma/hca": 1, "amd.com/gpu": 8}
+        job = load(json.dumps(base), file="f")
+
+        built = build(JobOptions(gpus=4), "x = 1", ORIGIN, base=job)
+
+        assert container(built)["resources"]["limits"] == {"rdma/hca": 1, "amd.com/gpu": "4"}
+
     def test_no_workers_removes_the_key(self) -> None:
         """The webhook denies 0 replicas."""
         base = load(json.dumps(SEED), file="seed.json")

@@ -34,6 +34,8 @@ from pyjob_magic.quantity import Quantity
         ({"labels": ["a=b c"]}, "--label: 'b c' is no label value"),
         ({"labels": ["training.kubeflow.org/x=1"]}, "--label: training.kubeflow.org/x is set by"),
         ({"timeout": "soon"}, "--timeout: 'soon' is no duration: write 90"),
+        ({"timeout": "99999999999999"}, "--timeout: '99999999999999' is longer than 68 years"),
+        ({"memory": "1e999999"}, "--memory: '1e999999' is no amount"),
         ({"timeout": "0"}, "--timeout: must be longer than 0"),
         ({"restart_policy": "never"}, "--restart-policy: 'never' is not known: write Never"),
         ({"clean_pods": "Some"}, "--clean-pods: 'Some' is not known: choose from Running, All"),
@@ -74,7 +76,8 @@ def test_python_values_are_as_good_as_typed_ones() -> None:
     read = JobOptions(workers=2, env={"A": "b"}, cpu=Quantity(0.5), timeout=90)
 
     assert (read.workers, read.env, read.timeout) == (2, {"A": "b"}, 90)
-    assert read.cpu == Quantity("500m")
+    assert read.cpu
+    assert read.cpu.value == Quantity("500m").value
 
 
 def test_every_option_is_explained() -> None:
@@ -96,7 +99,16 @@ def test_quantities_have_the_servers_values(text: str, value: float | str) -> No
     assert Quantity(text).value == Decimal(value)
 
 
-def test_quantities_compare_by_value_and_keep_their_text() -> None:
-    """1024Mi is 1Gi, and still reads 1024Mi."""
-    assert Quantity("1024Mi") == Quantity("1Gi")
+def test_quantities_keep_their_text() -> None:
+    """1024Mi is worth 1Gi, and still reads 1024Mi."""
+    assert Quantity("1024Mi").value == Quantity("1Gi").value
     assert str(Quantity("1024Mi")) == "1024Mi"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1GB", "1Gi\n", "1e1.5", "1e999999", "1e-99", "9" * 70, "0x1"]
+)
+def test_what_is_no_quantity_is_a_value_error(text: str) -> None:
+    """No text makes arithmetic fail later."""
+    with pytest.raises(ValueError, match=r"quantity|exponent"):
+        Quantity(text)

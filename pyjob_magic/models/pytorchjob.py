@@ -57,12 +57,6 @@ class PyTorchJobSpec(KubeModel):
         """Replicas of all types together."""
         return sum(_count(spec) for spec in self.pytorch_replica_specs.values())
 
-    @property
-    def world_size(self) -> int:
-        """Processes over all replicas; an `nproc_per_node` that is no number counts as 1."""
-        nproc = self.nproc_per_node or ""
-        return self.replicas * (int(nproc) if nproc.isdecimal() else 1)
-
 
 def _count(spec: ReplicaSpec) -> int:
     return 1 if spec.replicas is None else spec.replicas

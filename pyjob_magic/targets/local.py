@@ -35,6 +35,13 @@ class LocalTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request`, starting the embedded API where there is none."""
+        try:
+            return self._send(request)
+        except httpx.ConnectError:
+            # It has just stopped, or been killed: nothing was sent yet, a new one is started.
+            return self._send(request)
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
         endpoint = ensure_running(self._home)
         request.url = httpx.URL(endpoint.url).join(request.url.raw_path.decode())
         request.headers["Host"] = request.url.netloc.decode()
