@@ -22,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PyJobError as error:
         print(error, file=sys.stderr)
         return 1
+    except OSError as error:  # the state directory is a file, not ours, full...
+        print(f"pyjob-magic: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

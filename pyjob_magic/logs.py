@@ -144,15 +144,18 @@ class Follower:
         return None
 
     def _watch_job(self) -> None:
-        version = self._first.metadata.resource_version
+        if not self._first.status.ended:
+            self._watch_until_ended(self._first.metadata.resource_version)
+        self._put(_Mark.JOB_ENDED)
+
+    def _watch_until_ended(self, version: str | None) -> None:
         for job in self._client.follow_job(
             self._first.name, version=version, streams=self._streams
         ):
             replaced = job is not None and job.metadata.uid != self._first.metadata.uid
             self.job = None if replaced else job
             if self.job is None or self.job.status.ended:
-                break
-        self._put(_Mark.JOB_ENDED)
+                return
 
     def _watch_pods(self) -> None:
         for pod in self._client.follow_pods(self._first, streams=self._streams):

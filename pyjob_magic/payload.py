@@ -165,10 +165,10 @@ def _explained(error: SyntaxError, source: str) -> SourceError:
     text = lines[line - 1].strip()
     if text.startswith(("!", "%", "?")) or text.endswith("?") or "= !" in text or "= %" in text:
         return SourceError(
-            f"is IPython syntax, no Python: {text!r}; run it in a cell of its own or remove it",
+            f"is IPython syntax, not Python: {text!r}; run it in a cell of its own or remove it",
             line=line,
         )
-    return SourceError(f"is no Python ({error.msg}): {text!r}", line=line)
+    return SourceError(f"is not Python ({error.msg}): {text!r}", line=line)
 
 
 def _refuse_other_encodings(source: str) -> None:

@@ -30,7 +30,7 @@ class Quantity(str):
     Raises
     ------
     ValueError
-        If the text is no quantity, or one beyond all measure.
+        If the text is not a quantity, or one beyond all measure.
 
     Source: ``k8s.io/apimachinery/pkg/api/resource``, the pattern of its OpenAPI schema.
     """
@@ -41,10 +41,10 @@ class Quantity(str):
         self = super().__new__(cls, text)
         match = _PATTERN.fullmatch(self)
         if match is None:
-            raise ValueError(f"{str(self)!r} is no quantity")
+            raise ValueError(f"{str(self)!r} is not a quantity")
         self.value = Decimal(match["number"]) * _factor(match["suffix"] or "")
         if len(self) > _LENGTH or abs(self.value) > _LARGEST:
-            raise ValueError(f"{str(self)!r} is no quantity that a cluster could have")
+            raise ValueError(f"{str(self)!r} is not a quantity that a cluster could have")
         return self
 
 

@@ -45,7 +45,7 @@ def job_name(text: str) -> str:
     """Check a job's name: a DNS-1035 label short enough for the names of its replicas."""
     if not _NAME.fullmatch(text):
         raise ValueError(
-            f"{text!r} is no job name: use lower-case letters, digits and '-', "
+            f"{text!r} is not a job name: use lower-case letters, digits and '-', "
             "starting with a letter and not ending with '-'"
         )
     if len(text) > NAME_LENGTH:
@@ -60,7 +60,7 @@ def seconds(text: Any) -> int:
     """Read a duration such as ``90``, ``90s``, ``30m``, ``2h`` or ``1h30m``, in seconds."""
     match = _DURATION.fullmatch(str(text))
     if match is None or not any(match.groups()):
-        raise ValueError(f"{text!r} is no duration: write 90, 90s, 30m, 2h or 1h30m")
+        raise ValueError(f"{text!r} is not a duration: write 90, 90s, 30m, 2h or 1h30m")
     days, hours, minutes, rest = (int(group or 0) for group in match.groups())
     duration = ((days * 24 + hours) * 60 + minutes) * 60 + rest
     if duration > _LONGEST:
@@ -80,7 +80,7 @@ def cpu(text: Any) -> Quantity:
     """Read a number of CPUs, such as ``2`` or ``500m``."""
     quantity = _quantity(text, "2 or 500m")
     if not 0.001 <= quantity.value <= 100_000:
-        raise ValueError(f"{text!r} is no number of CPUs: write 2 or 500m")
+        raise ValueError(f"{text!r} is not a number of CPUs: write 2 or 500m")
     return quantity
 
 
@@ -96,7 +96,7 @@ def _quantity(text: Any, example: str) -> Quantity:
     try:
         return Quantity(text)
     except ValueError:
-        raise ValueError(f"{str(text)!r} is no amount: write {example}") from None
+        raise ValueError(f"{str(text)!r} is not an amount: write {example}") from None
 
 
 def nproc(text: Any) -> str:
@@ -113,7 +113,7 @@ def count(least: int) -> Callable[[Any], int]:
         try:
             number = int(str(value))
         except ValueError:
-            raise ValueError(f"{str(value)!r} is no whole number") from None
+            raise ValueError(f"{str(value)!r} is not a whole number") from None
         if not least <= number <= _LONGEST:
             raise ValueError(f"{number} is out of range: it must be {least} or more")
         return number
@@ -139,7 +139,7 @@ def environment(typed: Any) -> dict[str, str]:
     env = pairs(typed)
     for name in env:
         if not _ENV_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of an environment variable")
+            raise ValueError(f"{name!r} is not the name of an environment variable")
         if _set_by_operator(name):
             raise ValueError(f"{name} is set by the training operator, which would override it")
     return env
@@ -157,7 +157,7 @@ def labels(typed: Any) -> dict[str, str]:
     for key, value in found.items():
         if value and not _LABEL_NAME.fullmatch(value):
             raise ValueError(
-                f"{value!r} is no label value: at most 63 letters, digits, '-', '_' and '.', "
+                f"{value!r} is not a label value: at most 63 letters, digits, '-', '_' and '.', "
                 "with a letter or digit at both ends"
             )
         if key.startswith("training.kubeflow.org/"):
@@ -176,7 +176,7 @@ def annotation_pairs(typed: Any) -> dict[str, str]:
 def _check_key(key: str) -> None:
     prefix, slash, name = key.rpartition("/")
     if not _LABEL_NAME.fullmatch(name) or (slash and not _DNS_SUBDOMAIN.fullmatch(prefix)):
-        raise ValueError(f"{key!r} is no label key: write name or example.com/name")
+        raise ValueError(f"{key!r} is not a label key: write name or example.com/name")
 
 
 def mount(value: Any) -> Mount:
@@ -196,7 +196,7 @@ def mount(value: Any) -> Mount:
     if kind == "memory":
         byte_size(source)
     elif not _DNS_SUBDOMAIN.fullmatch(source):
-        raise ValueError(f"{source!r} is no name of a {kind}")
+        raise ValueError(f"{source!r} is not the name of a {kind}")
     if path == "/":
         raise ValueError(f"{text!r} would cover the whole file system; name a directory below /")
     return Mount(kind, source, path, bool(mode))
@@ -230,14 +230,14 @@ def each(check: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
 def object_name(value: Any) -> str:
     """Check the name of a Kubernetes object."""
     if not _DNS_SUBDOMAIN.fullmatch(str(value)) or len(str(value)) > 253:
-        raise ValueError(f"{value!r} is no Kubernetes name: use a-z, 0-9, '-' and '.'")
+        raise ValueError(f"{value!r} is not a Kubernetes name: use a-z, 0-9, '-' and '.'")
     return str(value)
 
 
 def namespace(value: Any) -> str:
     """Check the name of a namespace."""
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", str(value)):
-        raise ValueError(f"{value!r} is no namespace: use at most 63 of a-z, 0-9 and '-'")
+        raise ValueError(f"{value!r} is not a namespace: use at most 63 of a-z, 0-9 and '-'")
     return str(value)
 
 
@@ -245,7 +245,7 @@ def image(value: Any) -> str:
     """Check that an image reference is one word."""
     text = str(value)
     if not text or text != text.strip() or re.search(r"\s", text):
-        raise ValueError(f"{text!r} is no image reference")
+        raise ValueError(f"{text!r} is not an image reference")
     return text
 
 
@@ -253,7 +253,7 @@ def resource(value: Any) -> str:
     """Check the name of an extended resource, such as ``nvidia.com/gpu``."""
     prefix, slash, name = str(value).rpartition("/")
     if not slash or not _DNS_SUBDOMAIN.fullmatch(prefix) or not _LABEL_NAME.fullmatch(name):
-        raise ValueError(f"{value!r} is no resource name: write it as nvidia.com/gpu")
+        raise ValueError(f"{value!r} is not a resource name: write it as nvidia.com/gpu")
     return str(value)
 
 
@@ -273,5 +273,5 @@ def one_of(choices: Sequence[str]) -> Callable[[Any], str]:
 def variable(text: str) -> str:
     """Check the name of a Python variable."""
     if not text.isidentifier() or keyword.iskeyword(text):
-        raise ValueError(f"{text!r} is no name of a variable")
+        raise ValueError(f"{text!r} is not the name of a variable")
     return text

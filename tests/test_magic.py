@@ -197,9 +197,9 @@ def test_interrupted_following_leaves_the_last_state(shell: Shell, tmp_path: Pat
     ("line", "source", "message"),
     [
         ("--wrkers 2", "x = 1", "OptionError: --wrkers: no such option (did you mean --workers?)"),
-        ("--memory 4GB", "x = 1", "OptionError: --memory: '4GB' is no amount: write 4Gi"),
+        ("--memory 4GB", "x = 1", "OptionError: --memory: '4GB' is not an amount: write 4Gi"),
         ("--workers -1", "x = 1", "OptionError: --workers: -1 is out of range"),
-        ("Mnist", "x = 1", "OptionError: NAME: 'Mnist' is no job name"),
+        ("Mnist", "x = 1", "OptionError: NAME: 'Mnist' is not a job name"),
         ("--env RANK=1", "x = 1", "OptionError: --env: RANK is set by the training operator"),
         ("--on moon", "x = 1", "OptionError: --on: there is no target 'moon'; known: local"),
         ("--from no.yaml", "x = 1", "OptionError: --from: cannot read 'no.yaml'"),
@@ -456,7 +456,7 @@ class TestVerbs:
     def test_use_checks_what_it_is_given(self, shell: Shell) -> None:
         with pytest.raises(errors.OptionError, match="no target 'moon'"):
             shell.line("use moon")
-        with pytest.raises(errors.OptionError, match="--namespace: 'A' is no namespace"):
+        with pytest.raises(errors.OptionError, match="--namespace: 'A' is not a namespace"):
             shell.line("use local -n A")
 
 
