@@ -14,7 +14,7 @@ from html import escape
 from importlib.resources import files
 from typing import Protocol, TypeVar, overload
 
-from pyjob_magic.models import Event, Pod, PyTorchJob
+from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
 
 Rows = list[tuple[str, ...]]
 
@@ -205,7 +205,7 @@ def _replica_row(pod: Pod) -> tuple[str, ...]:
 def _job_row(job: PyTorchJob, now: datetime) -> tuple[str, ...]:
     status = job.status
     start = _time(status.start_time)
-    end = _time(status.completion_time) or (None if status.ended else now)
+    end = _time(status.completion_time) or (_time(_since(status)) if status.ended else now)
     return (
         job.name,
         status.state,
@@ -213,6 +213,11 @@ def _job_row(job: PyTorchJob, now: datetime) -> tuple[str, ...]:
         span(_time(job.metadata.creation_timestamp), now),
         span(start, end),
     )
+
+
+def _since(status: JobStatus) -> str | None:
+    """Return since when the job is as it is: a permanent ExitCode failure has no other end."""
+    return status.current.last_transition_time if status.current else None
 
 
 def _event_row(event: Event) -> tuple[str, ...]:

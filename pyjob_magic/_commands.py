@@ -71,7 +71,7 @@ class Commands:
             # People count the line of the magic too, as the editor does.
             raise SourceError(error.reason, line=error.line and error.line + 1) from None
         if options.save:
-            _save(manifest, options.save)
+            _check_writable(options.save)
         if options.dry_run:
             self._show_dry_run(options, connection, manifest)
         else:
@@ -84,12 +84,16 @@ class Commands:
             # The server's answer: the manifest with what admission has made of it.
             checked = connection.submit(manifest, dry_run=True)
             manifest = Manifest(checked.manifest, manifest.config_map)
+        if options.save:
+            _save(manifest, options.save)
         if options.out_job:
             self._assign(options.out_job, manifest)
         display(manifest)
 
     def _submit(self, options: CellOptions, connection: Connection, manifest: Manifest) -> None:
         job = connection.submit(manifest)
+        if options.save:
+            _save(manifest, options.save)
         if options.out_job:
             self._assign(options.out_job, job)
         handle = display(Card(job.manifest, connection.target), display_id=True)
@@ -101,12 +105,18 @@ class Commands:
 
     def _await(self, job: Job, handle: DisplayHandle, *, follow: bool) -> None:
         """Wait for the job's end; whatever comes of it, leave its last state on the card."""
-        try:
-            with _detaching(job):
-                job.wait(on_line=print if follow else None)
-        finally:
+
+        def refresh() -> None:
             with contextlib.suppress(PyJobError):
                 handle.update(job.card())
+
+        # A terminal cannot change what it has shown: there, only the end is shown once more.
+        live = refresh if hasattr(self._shell, "kernel") else None
+        try:
+            with _detaching(job):
+                job.wait(on_line=print if follow else None, on_change=live)
+        finally:
+            refresh()
 
     # -- the verbs, each with what its parser returns ------------------------------------------
 
@@ -205,6 +215,13 @@ def _read_manifest(file: str) -> PyTorchJob:
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError("--from", f"cannot read {file!r}: {error}") from None
     return load(text, file=file)
+
+
+def _check_writable(file: str) -> None:
+    """Refuse a file that cannot be written, before anything is submitted."""
+    path = Path(file).expanduser()
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise OptionError("--save", f"cannot write {file!r}: no such directory, or not writable")
 
 
 def _save(manifest: Manifest, file: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from IPython.core.completer import (
@@ -56,11 +57,11 @@ def cell_offers(words: list[str], fragment: str) -> Iterable[str]:
     typed |= {option.short: option for option in typed.values() if option.short}
     last = typed.get(words[-1]) if words else None
     if last is not None and last.metavar and not last.metavar.startswith("["):
-        return _values(words[-1], last)
-    name, equals, _ = fragment.partition("=")
+        return _values(words[-1], last, fragment)
+    name, equals, value = fragment.partition("=")
     if equals:
         option = typed.get(name)
-        return [f"{name}={value}" for value in _values(name, option)] if option else []
+        return [f"{name}={found}" for found in _values(name, option, value)] if option else []
     return [name for name in typed if name.startswith("--")]
 
 
@@ -72,6 +73,8 @@ def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> It
         return []
     if fragment.startswith("-"):
         return verb_parser(words[0]).flags()
+    if words[-1] == "--replica":
+        return _replicas(magics, words)
     if words[-1] == "--on" or words == ["use"]:
         return _targets()
     verb = VERBS[words[0]]
@@ -86,14 +89,36 @@ def _said(words: list[str], *flags: str) -> str | None:
     return words[places[-1] + 1] if places else None
 
 
-def _values(name: str, option: Option) -> Iterable[str]:
-    return _targets() if name == "--on" else option.choices
+def _values(name: str, option: Option, fragment: str) -> Iterable[str]:
+    if name == "--on":
+        return _targets()
+    return _files(fragment) if option.metavar == "FILE" else option.choices
 
 
 def _targets() -> Iterable[str]:
     from pyjob_magic.targets import NAMES
 
     return NAMES
+
+
+def _files(fragment: str) -> Iterable[str]:
+    path = Path(fragment)
+    directory = path if fragment.endswith("/") or not fragment else path.parent
+    try:
+        found = sorted(directory.expanduser().iterdir())
+    except OSError:
+        return []
+    prefix = fragment.rpartition("/")[0] + "/" if "/" in fragment else ""
+    return [f"{prefix}{file.name}{'/' if file.is_dir() else ''}" for file in found]
+
+
+def _replicas(magics: PyTorchJobMagics, words: list[str]) -> Iterable[str]:
+    names = [word for word in words[1:] if not word.startswith("-")]
+    try:
+        connection = magics.commands.connection(_said(words, "--on"), _said(words, "-n"))
+        return connection.get(names[0]).replica_names if names else []
+    except PyJobError:
+        return []
 
 
 def _job_names(

@@ -29,9 +29,11 @@ class LineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise the error that argparse found."""
+        if missing := message.partition("are required: ")[2]:
+            raise OptionError(self.prog, f"{missing} is missing")
         match = re.fullmatch(r"argument ([^:]+): (.*)", message, re.DOTALL)
         if match is None:
-            raise OptionError("%pytorchjob", message)
+            raise OptionError(self.prog, message)
         names, reason = match.groups()
         raise OptionError(names.rpartition("/")[2], reason)
 

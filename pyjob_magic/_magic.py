@@ -16,8 +16,8 @@ from IPython.core.magic import (
 )
 
 from pyjob_magic._completion import matcher
-from pyjob_magic._line import cell_parser, expand, read_cell_line, unexpand
-from pyjob_magic._verbs import usage, verb_parser
+from pyjob_magic._line import cell_parser, expand, read_cell_line, split_arguments, unexpand
+from pyjob_magic._verbs import VERBS, asks_for_help, usage, verb_parser
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -45,6 +45,9 @@ class PyTorchJobMagics(Magics):
     @cell_magic("pytorchjob")  # type: ignore[arg-type]  # IPython's decorators are untyped
     def run_cell(self, line: str, cell: str, local_ns: dict[str, Any] | None = None) -> None:
         words = self._words(line, local_ns)
+        if asks_for_help(split_arguments(words)[0]):
+            print(CELL_PARSER.format_help())
+            return
         options = read_cell_line(words, CELL_PARSER)
         self.commands.run(options, cell, unexpand(words))
 
@@ -53,9 +56,12 @@ class PyTorchJobMagics(Magics):
     @line_magic("pytorchjob")  # type: ignore[arg-type]
     def run_verb(self, line: str, local_ns: dict[str, Any] | None = None) -> None:
         words = self._words(line, local_ns)
-        if not words:
+        if not words or words == ["help"] or asks_for_help(words[:1]):
             return self.commands.overview()
         verb, *rest = words
+        if verb in VERBS and asks_for_help(rest):
+            print(usage(verb))
+            return None
         values = verb_parser(verb).read(rest)
         target, namespace = values.pop("on"), values.pop("namespace")
         if verb == "use":

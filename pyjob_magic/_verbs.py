@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -93,8 +94,15 @@ def verb_parser(verb: str) -> LineParser:
     return parser
 
 
-def usage() -> str:
-    """Return the verbs with what they do, a line each."""
-    typed = {f"%pytorchjob {verb} {what.typed}".rstrip(): what.help for verb, what in VERBS.items()}
-    width = max(map(len, typed))
-    return "\n".join(f"  {line:<{width}}  {text}" for line, text in typed.items())
+def usage(verb: str | None = None) -> str:
+    """Return the verbs with what they do, a line each; or only one of them."""
+    typed = {name: f"%pytorchjob {name} {what.typed}".rstrip() for name, what in VERBS.items()}
+    if verb is not None:
+        return f"{typed[verb]}: {VERBS[verb].help}"
+    width = max(map(len, typed.values()))
+    return "\n".join(f"  {typed[name]:<{width}}  {what.help}" for name, what in VERBS.items())
+
+
+def asks_for_help(words: Sequence[str]) -> bool:
+    """Whether one of the words is what people type who want help."""
+    return any(word in ("--help", "-h") for word in words)

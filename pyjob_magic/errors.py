@@ -17,6 +17,7 @@
     │   └── InvalidError       400, 413, 415, 422
     ├── JobFailedError         a job that was waited for has failed
     ├── JobTimeoutError        a job that was waited for has not ended in time (also a TimeoutError)
+    ├── EndedError             the job has ended, so that this cannot be done to it
     └── DetachedError          the waiting was interrupted; the job goes on
 """
 
@@ -195,6 +196,10 @@ class JobFailedError(PyJobError):
 
 class JobTimeoutError(PyJobError, TimeoutError):
     """A job that was waited for has not ended in time; it goes on."""
+
+
+class EndedError(PyJobError):
+    """The job has ended, so that this cannot be done to it."""
 
 
 class DetachedError(PyJobError):

@@ -10,10 +10,12 @@ from pyjob_magic import diagnosis, payload
 from pyjob_magic._card import Card, EventTable
 from pyjob_magic.client import Client
 from pyjob_magic.errors import (
+    EndedError,
     JobFailedError,
     JobTimeoutError,
     ManifestError,
     NotFoundError,
+    OptionError,
     PyJobError,
 )
 from pyjob_magic.logs import Follower, LogLine, LogText
@@ -88,7 +90,11 @@ class Job:
         return self
 
     def wait(
-        self, timeout: float | None = None, *, on_line: Callable[[LogLine], object] | None = None
+        self,
+        timeout: float | None = None,
+        *,
+        on_line: Callable[[LogLine], object] | None = None,
+        on_change: Callable[[], None] | None = None,
     ) -> JobStatus:
         """Block until the job has ended, and return how.
 
@@ -98,6 +104,8 @@ class Job:
             Seconds to wait at most; None for ever.
         on_line
             Called with each line that a replica prints, as it comes.
+        on_change
+            Called when the job or a replica has changed, at most twice a second.
 
         Raises
         ------
@@ -117,7 +125,7 @@ class Job:
             self._client, self.manifest, tail=None if on_line else diagnosis.LOG_LINES
         )
         ends: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=diagnosis.LOG_LINES))
-        for line in follower.lines(timeout=timeout, linger=_LINGER):
+        for line in follower.lines(timeout=timeout, linger=_LINGER, on_change=on_change):
             ends[line.replica].append(line.text)
             if on_line is not None:
                 on_line(line)
@@ -161,14 +169,19 @@ class Job:
 
         Raises
         ------
-        NotFoundError
+        OptionError
             If the job has no such replica.
         """
+        known = self.replica_names
+        if replica is not None and replica not in known:
+            raise OptionError(
+                "--replica", f"PyTorchJob {self.name!r} has no {replica!r}; it has {_some(known)}"
+            )
         if follow:
-            return self._follow(replica, tail)
+            return Follower(self._client, self.manifest, replica=replica, tail=tail).lines()
         pods = self.replicas()
         if replica is not None:
-            return LogText(self._log(self._named(pods, replica), tail))
+            return LogText("".join(self._log(pod, tail) for pod in pods if pod.replica == replica))
         return LogText(
             "".join(
                 f"{LogLine(pod.replica, line)}\n"
@@ -205,12 +218,24 @@ class Job:
         return source.decode()
 
     def suspend(self) -> Job:
-        """Stop the replicas and keep the job; `resume` starts them from scratch."""
-        return self._patch({"spec": {"runPolicy": {"suspend": True}}})
+        """Stop the replicas and keep the job; `resume` starts them from scratch.
+
+        Raises
+        ------
+        EndedError
+            If the job has ended.
+        """
+        return self._set_suspend(True)
 
     def resume(self) -> Job:
-        """Start the replicas of a suspended job."""
-        return self._patch({"spec": {"runPolicy": {"suspend": False}}})
+        """Start the replicas of a suspended job.
+
+        Raises
+        ------
+        EndedError
+            If the job has ended.
+        """
+        return self._set_suspend(False)
 
     def delete(self) -> None:
         """Delete the job with its replicas and their logs."""
@@ -258,28 +283,26 @@ class Job:
             log=logs[first.name],
         )
 
-    def _patch(self, patch: Mapping[str, Any]) -> Job:
+    def _set_suspend(self, suspend: bool) -> Job:
+        if (status := self.status).ended:
+            what = "suspended" if suspend else "resumed"
+            raise EndedError(
+                f"PyTorchJob {self.name!r} has ended ({status.state}) and cannot be {what}; "
+                f"%pytorchjob cell {self.name} brings its code back"
+            )
+        patch = {"spec": {"runPolicy": {"suspend": suspend}}}
         self.manifest = self._client.patch_job(self.name, patch)
         return self
 
-    def _follow(self, replica: str | None, tail: int | None) -> Iterator[LogLine]:
-        if replica is not None and replica not in self._replica_names():
-            raise self._no_replica(replica, self._replica_names())
-        return Follower(self._client, self.manifest, replica=replica, tail=tail).lines()
-
-    def _replica_names(self) -> list[str]:
+    @property
+    def replica_names(self) -> list[str]:
+        """Names of the replicas that the job asks for, such as ``worker-1``."""
         specs = self.manifest.spec.pytorch_replica_specs
         return [
             f"{kind.lower()}-{index}"
             for kind, spec in specs.items()
             for index in range(1 if spec.replicas is None else spec.replicas)
         ]
-
-    def _named(self, pods: list[Pod], replica: str) -> Pod:
-        for pod in pods:
-            if pod.replica == replica:
-                return pod
-        raise self._no_replica(replica, [pod.replica for pod in pods])
 
     def _log(self, pod: Pod, tail: int | None) -> str:
         """Return a replica's log, or that of its last run if it waits to be restarted."""
@@ -295,12 +318,10 @@ class Job:
             return f"(no log: {error})"
 
     def _gone(self, reason: str) -> NotFoundError:
-        return self._missing(f"find PyTorchJob {self.name!r}", reason)
-
-    def _no_replica(self, replica: str, known: list[str]) -> NotFoundError:
-        return self._missing(
-            f"find replica {replica!r} of {self.name!r}", f"it has {', '.join(known) or 'none'}"
-        )
-
-    def _missing(self, action: str, reason: str) -> NotFoundError:
+        action = f"find PyTorchJob {self.name!r}"
         return NotFoundError(action, reason, target=self.target, code=404, reason="NotFound")
+
+
+def _some(names: list[str]) -> str:
+    """Return names as a person lists them, not all of hundreds."""
+    return ", ".join(names if len(names) <= 6 else [*names[:2], "...", names[-1]])

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Literal
+from typing import Any
 
 from pyjob_magic.client import Client, Streams
 from pyjob_magic.diagnosis import failed
@@ -18,6 +18,7 @@ from pyjob_magic.models import Pod, PyTorchJob
 
 _BATCHES = 256  # how far replicas may run ahead of the reader before their streams wait
 _RETRIES = 5
+_REFRESH = 0.5  # seconds between two tellings of changes
 
 
 class LogText(str):
@@ -81,36 +82,60 @@ class Follower:
         self._open = 0
 
     def lines(
-        self, *, timeout: float | None = None, linger: float | None = None
+        self,
+        *,
+        timeout: float | None = None,
+        linger: float | None = None,
+        on_change: Callable[[], None] | None = None,
     ) -> Iterator[LogLine]:
-        """Yield lines until the job has ended and all is read, or `timeout` seconds are over.
+        """Yield lines until the job has ended and all is read.
 
-        With `linger`, a replica that still runs so many seconds after the job's end is left, once
-        what it has printed is read. Leaving the loop ends every thread.
+        Leaving the loop ends every thread.
+
+        Parameters
+        ----------
+        timeout
+            Seconds after which it ends in any case.
+        linger
+            Seconds after the end of the job after which a replica that still runs is left, once
+            what it has printed is read.
+        on_change
+            Called when the job or a replica has changed, at most twice a second.
         """
         try:
-            yield from self._lines(timeout, linger)
+            yield from self._lines(timeout, linger, on_change or (lambda: None))
             if self.job is not None and self.job.status.state == "Failed":
                 # The watch on the pods may be a little behind the one on the job.
                 self._evidence.wait(1.0)
         finally:
             self._streams.close()
 
-    def _lines(self, timeout: float | None, linger: float | None) -> Iterator[LogLine]:
+    def _lines(
+        self, timeout: float | None, linger: float | None, on_change: Callable[[], None]
+    ) -> Iterator[LogLine]:
         self._start(self._watch_job)
         self._start(self._watch_pods)
         # At `calm` it is over if nothing is left to read, at `end` in any case.
         end = calm = math.inf if timeout is None else time.monotonic() + timeout
+        refresh = math.inf  # when to tell of changes; never while there are none
+        refreshed = -math.inf
         job_ended = False
         while not (job_ended and self._open == 0) and (now := time.monotonic()) < end:
+            if now >= refresh:
+                on_change()
+                refresh, refreshed = math.inf, time.monotonic()
             try:
-                wait = None if calm == math.inf else max(0.0, calm - now)
-                item = self._items.get(timeout=wait)
+                until = min(calm, refresh)
+                item = self._items.get(timeout=None if until == math.inf else max(0, until - now))
             except queue.Empty:
-                return
+                if time.monotonic() >= calm:
+                    return
+                continue
             if isinstance(item, PyJobError):
                 raise item
-            if item is _Mark.STREAM_ENDED:
+            if item is _Mark.CHANGED:
+                refresh = min(refresh, max(now, refreshed + _REFRESH))
+            elif item is _Mark.STREAM_ENDED:
                 with self._lock:
                     self._open -= 1
             elif item is _Mark.JOB_ENDED:
@@ -156,9 +181,11 @@ class Follower:
             self.job = None if replaced else job
             if self.job is None or self.job.status.ended:
                 return
+            self._put(_Mark.CHANGED)
 
     def _watch_pods(self) -> None:
         for pod in self._client.follow_pods(self._first, streams=self._streams):
+            self._put(_Mark.CHANGED)
             self._consider(pod)
 
     def _consider(self, pod: Pod) -> None:
@@ -212,11 +239,12 @@ class Follower:
 
 
 class _Mark(Enum):
+    CHANGED = auto()  # the job or a replica is not what it was
     JOB_ENDED = auto()  # nothing new will start
     STREAM_ENDED = auto()  # a replica's log has been read to its end
 
 
-_Item = list[LogLine] | Literal[_Mark.JOB_ENDED, _Mark.STREAM_ENDED] | PyJobError
+_Item = list[LogLine] | _Mark | PyJobError
 
 
 def _line(pod: Pod, text: bytes) -> LogLine:

@@ -179,7 +179,7 @@ def read(wire: Mapping[str, Any]) -> PyTorchJob:
         return PyTorchJob.from_wire(wire)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
+        path = ".".join(str(part) for part in first["loc"]) or "the manifest"
         raise ManifestError(f"{path}: {first['msg']}") from None
 
 

@@ -24,6 +24,10 @@ DEFAULT_IMAGE = "pytorch/pytorch:2.5.1-cuda12.4-cudnn9-runtime"
 RESTART_POLICIES = ("Never", "OnFailure", "Always", "ExitCode")
 CLEAN_POD_POLICIES = ("Running", "All", "None")
 DRY_RUNS = ("client", "server")
+# Offered by Tab; any other will do.
+_SIZES = ("1Gi", "4Gi", "16Gi", "64Gi")
+_TIMES = ("30m", "2h", "1d")
+_COUNTS = ("1", "2", "4", "8")
 
 
 @dataclass(frozen=True)
@@ -83,9 +87,9 @@ class JobOptions:
         "Name of the PyTorchJob, unique in its namespace (one is made).", "NAME", values.job_name
     )
     workers: int | None = _said(
-        "Worker replicas beside the Master (0).", "N", values.count(0), short="-w"
+        "Worker replicas beside the Master (0).", "N", values.count(0), short="-w", choices=_COUNTS
     )
-    gpus: int | None = _said("GPUs of each replica (0).", "N", values.count(0))
+    gpus: int | None = _said("GPUs of each replica (0).", "N", values.count(0), choices=_COUNTS)
     gpu_resource: str | None = _said(
         "What the cluster calls a GPU (nvidia.com/gpu).",
         "NAME",
@@ -93,15 +97,22 @@ class JobOptions:
         choices=("nvidia.com/gpu", "amd.com/gpu", "huawei.com/Ascend910"),
     )
     cpu: Quantity | None = _said(
-        "CPUs of each replica, such as 2 or 500m (no limit).", "AMOUNT", values.cpu
+        "CPUs of each replica, such as 2 or 500m (no limit).",
+        "AMOUNT",
+        values.cpu,
+        choices=("500m", "1", "2", "4", "8"),
     )
     memory: Quantity | None = _said(
-        "Memory of each replica, such as 4Gi (no limit).", "AMOUNT", values.byte_size
+        "Memory of each replica, such as 4Gi (no limit).",
+        "AMOUNT",
+        values.byte_size,
+        choices=_SIZES,
     )
     shm_size: Quantity | None = _said(
         "Size of /dev/shm, which DataLoader workers and NCCL use (no limit).",
         "AMOUNT",
         values.byte_size,
+        choices=_SIZES,
     )
     image: str | None = _said(
         f"Container image ({DEFAULT_IMAGE}).", "IMAGE", values.image, choices=(DEFAULT_IMAGE,)
@@ -120,15 +131,21 @@ class JobOptions:
         choices=RESTART_POLICIES,
     )
     backoff_limit: int | None = _said(
-        "Restarts of containers before the job fails; without effect under Never (3).",
+        "Runs of a failing container before the job fails; without effect under Never (3).",
         "N",
         values.count(0),
     )
     timeout: int | None = _said(
-        "How long the job may run: 90, 90s, 30m or 2h (no limit).", "TIME", values.positive_seconds
+        "How long the job may run: 90, 90s, 30m or 2h (no limit).",
+        "TIME",
+        values.positive_seconds,
+        choices=_TIMES,
     )
     ttl: int | None = _said(
-        "Delete the job this long after it has ended (keep it).", "TIME", values.seconds
+        "Delete the job this long after it has ended (keep it).",
+        "TIME",
+        values.seconds,
+        choices=_TIMES,
     )
     clean_pods: str | None = _said(
         "Replicas to remove when the job has ended (Running).",
@@ -141,7 +158,7 @@ class JobOptions:
         "Processes in each replica, started by torchrun if not 1: N, auto, cpu or gpu (1).",
         "N",
         values.nproc,
-        choices=("auto", "cpu", "gpu"),
+        choices=(*_COUNTS, "auto", "cpu", "gpu"),
     )
     env: dict[str, str] | None = _said(
         "Environment variable of every replica.", "NAME=VALUE", values.environment, repeat=True
@@ -180,6 +197,7 @@ class JobOptions:
         values.each(values.mount),
         flag="--mount",
         repeat=True,
+        choices=("pvc:", "secret:", "configmap:", "memory:"),
     )
     args: list[str] | None = None
 
@@ -187,6 +205,8 @@ class JobOptions:
         for field, option in options(type(self)).items():
             if (said := getattr(self, field)) is not None:
                 object.__setattr__(self, field, _read(field, option, said))
+        if self.args is not None:
+            object.__setattr__(self, "args", _read_args(self.args))
         _check_replica_names(self.name or "", self.workers or 0)
 
     @classmethod
@@ -226,8 +246,18 @@ class CellOptions(JobOptions):
         "Start from the manifest in FILE, YAML or JSON.", "FILE", flag="--from"
     )
     out_job: str | None = _said(
-        "Assign the Job to VAR in the notebook.", "VAR", values.variable, short="-o"
+        "Assign the Job (on a dry run the manifest) to VAR in the notebook.",
+        "VAR",
+        values.variable,
+        short="-o",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.suspend and (self.wait or self.follow):
+            raise OptionError(
+                "--suspend", "a suspended job never ends by itself; leave --wait and --follow out"
+            )
 
 
 def options(of: type[JobOptions]) -> dict[str, Option]:
@@ -252,6 +282,15 @@ def _read(field: str, option: Option, said: Any) -> Any:
         return option.read(said)
     except ValueError as error:
         raise OptionError(flag(field, option), str(error)) from None
+
+
+def _read_args(args: Any) -> list[str]:
+    if isinstance(args, str):
+        raise OptionError("args", f"{args!r} is one text; give a list of arguments")
+    try:
+        return values.arguments(args)
+    except ValueError as error:
+        raise OptionError("--", str(error)) from None
 
 
 def _check_replica_names(name: str, workers: int) -> None:

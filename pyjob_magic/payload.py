@@ -19,9 +19,7 @@ from dataclasses import dataclass
 
 from pyjob_magic.errors import SourceError
 from pyjob_magic.models import Container
-
-ARGUMENT_BYTES = 131_071
-"""Longest argument of a program, without its NUL. Source: Linux ``MAX_ARG_STRLEN``."""
+from pyjob_magic.values import ARGUMENT_BYTES
 
 CONFIG_MAP_BYTES = 1_048_576
 """Largest sum of the values of a ConfigMap. Source: Kubernetes ``ValidateConfigMap``."""

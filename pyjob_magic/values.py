@@ -17,6 +17,9 @@ NAME_LENGTH = 54
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+ARGUMENT_BYTES = 131_071
+"""Longest argument or NAME=VALUE of a program, without its NUL. Source: ``MAX_ARG_STRLEN``."""
+
 _LONGEST = 2**31 - 1  # seconds: what the API's integers hold
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -140,9 +143,28 @@ def environment(typed: Any) -> dict[str, str]:
     for name in env:
         if not _ENV_NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not the name of an environment variable")
+        _check_length(name, f"{name}={env[name]}")
         if _set_by_operator(name):
             raise ValueError(f"{name} is set by the training operator, which would override it")
     return env
+
+
+def arguments(typed: Any) -> list[str]:
+    """Read the arguments of the program."""
+    found = [str(argument) for argument in typed]
+    for number, argument in enumerate(found, start=1):
+        _check_length(f"argument {number}", argument)
+    return found
+
+
+def _check_length(what: str, text: str) -> None:
+    size = len(text.encode(errors="surrogateescape"))
+    if size > ARGUMENT_BYTES:
+        raise ValueError(
+            f"{what} has {size:,} bytes, but programs take at most {ARGUMENT_BYTES:,}; use a file"
+        )
+    if "\0" in text:
+        raise ValueError(f"{what} holds a NUL character, which no program takes")
 
 
 def _set_by_operator(name: str) -> bool:

@@ -201,6 +201,10 @@ def test_interrupted_following_leaves_the_last_state(shell: Shell, tmp_path: Pat
         ("--workers -1", "x = 1", "OptionError: --workers: -1 is out of range"),
         ("Mnist", "x = 1", "OptionError: NAME: 'Mnist' is not a job name"),
         ("--env RANK=1", "x = 1", "OptionError: --env: RANK is set by the training operator"),
+        ("--on cci", "x = 1", "OptionError: --on: target 'cci' is not supported yet; use local"),
+        ("--suspend --wait", "x = 1", "OptionError: --suspend: a suspended job never ends"),
+        ("-- {'x' * 200_000}", "x = 1", "OptionError: --: argument 1 has 200,000 bytes"),
+        ("--env A={'x' * 200_000}", "x = 1", "OptionError: --env: A has 200,002 bytes"),
         ("--on moon", "x = 1", "OptionError: --on: there is no target 'moon'; known: local"),
         ("--from no.yaml", "x = 1", "OptionError: --from: cannot read 'no.yaml'"),
         ("--save /no/dir/f.yaml", "x = 1", "OptionError: --save: cannot write"),
@@ -344,6 +348,8 @@ class TestVerbs:
         shown = shell.line("")
 
         assert f"Target local, namespace {shell.connection.namespace}: 1 Succeeded." in shown
+        assert shell.line("help") == shell.line("--help") == shown
+        assert shell.line("logs --help").startswith("%pytorchjob logs NAME [--replica worker-1]")
         assert "%pytorchjob logs NAME [--replica worker-1] [--tail N] [--follow]" in shown
 
     def test_list_and_show(self, shell: Shell) -> None:
@@ -359,7 +365,7 @@ class TestVerbs:
 
         assert shell.line("logs one --replica master-0 --tail 2") == "7\n8\n"
         assert shell.line("logs one --follow --replica master-0 --tail 1") == "8\n"
-        with pytest.raises(errors.NotFoundError, match=r"'worker-7' of 'one' .404.: it has master"):
+        with pytest.raises(errors.OptionError, match=r"--replica: .* has no 'worker-7'; it has m"):
             shell.line("logs one --replica worker-7")
 
     def test_events_tell_the_story(self, shell: Shell) -> None:
@@ -406,6 +412,14 @@ class TestVerbs:
         go.touch()
         assert job.wait(20).state == "Succeeded"
 
+    def test_what_has_ended_is_neither_suspended_nor_resumed(self, shell: Shell) -> None:
+        shell.cell("one --wait")
+
+        with pytest.raises(errors.EndedError, match=r"has ended .Succeeded. and cannot be suspend"):
+            shell.line("suspend one")
+        with pytest.raises(errors.EndedError, match="cannot be resumed"):
+            shell.line("resume one")
+
     def test_created_suspended_starts_when_resumed(self, shell: Shell) -> None:
         shell.cell("one --suspend -o job")
         job: Job = shell.ipython.user_ns["job"]
@@ -448,7 +462,7 @@ class TestVerbs:
     def test_what_is_missing_or_unknown_is_told(self, shell: Shell) -> None:
         with pytest.raises(errors.OptionError, match=r"'shw': no such verb .did you mean show"):
             shell.line("shw x")
-        with pytest.raises(errors.OptionError, match="arguments are required: NAME"):
+        with pytest.raises(errors.OptionError, match="%pytorchjob show: NAME is missing"):
             shell.line("show")
         with pytest.raises(errors.NotFoundError, match='"nobody" not found'):
             shell.line("show nobody")
@@ -473,6 +487,8 @@ class TestTab:
             ("%pytorchjob sus", ["suspend"]),
             ("%pytorchjob logs x --re", ["--replica"]),
             ("%pytorchjob use l", ["local"]),
+            ("%%pytorchjob x --memory 1", ["16Gi", "1Gi"]),
+            ("%%pytorchjob x --mount m", ["memory:"]),
         ],
     )
     def test_options_and_values(self, shell: Shell, typed: str, offered: list[str]) -> None:
@@ -485,6 +501,19 @@ class TestTab:
         assert completions(shell, "%pytorchjob show dig") == ["digits-1", "digits-2"]
         assert completions(shell, "%pytorchjob delete digits-1 digits-") == ["digits-1", "digits-2"]
         assert completions(shell, "%pytorchjob show -n elsewhere dig") == []
+
+    def test_replicas_of_a_job(self, shell: Shell) -> None:
+        shell.cell("two --workers 1")
+
+        assert completions(shell, "%pytorchjob logs two --replica ") == ["master-0", "worker-0"]
+
+    def test_files(self, shell: Shell, tmp_path: Path) -> None:
+        (tmp_path / "job.yaml").touch()
+        (tmp_path / "jobs").mkdir()
+
+        offered = completions(shell, f"%%pytorchjob x --from {tmp_path}/jo")
+
+        assert offered == [f"{tmp_path}/job.yaml", f"{tmp_path}/jobs/"]
 
     def test_the_body_of_the_cell_completes_as_ever(self, shell: Shell) -> None:
         shell.ipython.user_ns["a_long_name"] = 1
@@ -549,11 +578,17 @@ def test_unloading_removes_the_magics(shell: Shell) -> None:
     assert completions(shell, "%%pytorchjob x --res") == []
 
 
-def test_help_shows_every_option(shell: Shell) -> None:
-    """`%%pytorchjob?` names all options with their help."""
+@pytest.mark.parametrize("asked", ["%%pytorchjob?", "--help"])
+def test_help_shows_every_option(shell: Shell, asked: str) -> None:
+    """`%%pytorchjob?` and `--help` name all options and submit nothing."""
     from pyjob_magic.options import CellOptions, flag, options
 
-    shown = shell.ipython.object_inspect_text("%%pytorchjob")
+    if asked == "--help":
+        shown = shell.cell("--help").stdout
+    else:
+        shown = shell.ipython.object_inspect_text("%%pytorchjob")
+
+    assert shell.names() == []
 
     for field, option in options(CellOptions).items():
         assert flag(field, option) in shown

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pyjob_magic import payload
 from pyjob_magic.errors import SourceError
 from pyjob_magic.models import Container
+from pyjob_magic.values import ARGUMENT_BYTES
 from tests.sources import HOSTILE, program
 
 
@@ -50,7 +51,7 @@ def test_no_argument_is_longer_than_the_kernel_takes() -> None:
     longest = payload.pack("#" * (payload.INLINE_BYTES - 5) + "\npass")
 
     assert longest.inline
-    assert max(map(len, longest.command(torchrun=False))) <= payload.ARGUMENT_BYTES
+    assert max(map(len, longest.command(torchrun=False))) <= ARGUMENT_BYTES
     assert not payload.pack("#" * (payload.INLINE_BYTES - 4) + "\npass").inline
 
 

@@ -10,6 +10,7 @@ __all__ = ["NAMES", "resolve"]
 
 NAMES = ("local",)
 """Names of the targets, as typed behind ``--on``; the first is the default."""
+_PLANNED = ("kubernetes", "cci")
 
 
 def resolve(name: str) -> Target:
@@ -20,6 +21,8 @@ def resolve(name: str) -> Target:
     OptionError
         If there is no target of this name.
     """
+    if name in _PLANNED:
+        raise OptionError("--on", f"target {name!r} is not supported yet; use {', '.join(NAMES)}")
     if name not in NAMES:
         raise OptionError("--on", f"there is no target {name!r}; known: {', '.join(NAMES)}")
     return local.target()
