@@ -77,8 +77,24 @@ class Card:
         """What a reader should know first: why it failed, and what the target could not honour."""
         current = self.job.status.current
         failed = [current.message] if current and current.type == "Failed" else []
-        warnings = [event.message for event in self.events if event.type == "Warning"]
-        return [*dict.fromkeys(note for note in failed + warnings if note)]
+        warnings = [event for event in self.events if event.type == "Warning"]
+        matter = _lasting if self.job.status.ended else _first_hand
+        told = [event.message for event in warnings if matter(event)]
+        return [*dict.fromkeys(note for note in failed + told if note)]
+
+
+def _first_hand(event: Event) -> bool:
+    """Whether nobody else has said it: the operator repeats what its pods suffer from."""
+    return not (_by_operator(event) and (event.message or "").startswith("Error pod "))
+
+
+def _lasting(event: Event) -> bool:
+    """Whether it still matters when the job has ended: what the target could not honour."""
+    return event.involved_object.kind == "PyTorchJob" and not _by_operator(event)
+
+
+def _by_operator(event: Event) -> bool:
+    return (event.source or {}).get("component") == "pytorchjob-controller"
 
 
 class Table(Sequence[T], ABC):

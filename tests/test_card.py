@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pyjob_magic._card import Card, EventTable, span
-from pyjob_magic.models import Event, Pod, PyTorchJob
+from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
 from tests.data import read
 
 EVIL = "<script>alert(1)</script>&\x1b[2J"
@@ -59,6 +59,44 @@ def test_nothing_from_a_job_becomes_html_or_a_terminal_sequence() -> None:
         assert "<script" not in shown["text/html"]
         assert "&lt;script&gt;" in shown["text/html"]
         assert "\x1b" not in shown["text/plain"]
+
+
+def a_warning(kind: str, component: str, message: str) -> Event:
+    return Event.from_wire(
+        {
+            "type": "Warning",
+            "message": message,
+            "involvedObject": {"kind": kind, "name": "x"},
+            "source": {"component": component},
+        }
+    )
+
+
+WARNINGS = [
+    a_warning("Pod", "kubelet", "Back-off restarting failed container"),
+    a_warning("PyTorchJob", "pytorchjob-controller", "Error pod x: Back-off"),
+    a_warning("PyTorchJob", "pytorchjob-controller", "Error creating: quota"),
+    a_warning("PyTorchJob", "kubelet", "the image is not used"),
+]
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("Running", ["Back-off restarting", "Error creating: quota", "the image is not used"]),
+        ("Succeeded", ["the image is not used"]),
+    ],
+)
+def test_warnings_are_told_as_long_as_they_matter(state: str, told: list[str]) -> None:
+    """A trouble that is over, or that is told twice, is not shown."""
+    job = a_job()
+    job.status = JobStatus.from_wire({"conditions": [{"type": state, "status": "True"}]})
+
+    shown = str(Card(job, "local", events=WARNINGS))
+
+    all_told = [event.message for event in WARNINGS if event.message and event.message in shown]
+    assert len(all_told) == len(told)
+    assert all(text in shown for text in told)
 
 
 @pytest.mark.parametrize(
