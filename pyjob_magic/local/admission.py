@@ -46,12 +46,17 @@ def admit(job: Json) -> None:
 
     422 for what breaks the schema or the rules of metadata, 403 for what the webhook denies.
     """
-    causes = [*metadata(job), *schema.validate(schema.pytorchjob(), job), *_scale(job)]
-    if causes:
-        raise invalid(JOBS, _name(job), [*causes, *schema.unchecked(causes)])
+    check(job)
     if denials := list(_webhook(job)):
         sentence = f"[{', '.join(denials)}]" if len(denials) > 1 else denials[0]
         raise forbidden(f'admission webhook "{WEBHOOK}" denied the request: {sentence}')
+
+
+def check(job: Json) -> None:
+    """Raise 422 for what breaks the schema, status included, or the rules of metadata."""
+    causes = [*metadata(job), *schema.validate(schema.pytorchjob(), job), *_scale(job)]
+    if causes:
+        raise invalid(JOBS, _name(job), [*causes, *schema.unchecked(causes)])
 
 
 def metadata(obj: Json) -> Iterator[Cause]:

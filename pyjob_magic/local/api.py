@@ -140,6 +140,7 @@ class _Api:
             if "delete" not in resource.verbs:
                 raise method_not_allowed()
             options = await _delete_options(request)
+            await self._controller.in_charge.wait()  # before, it knows no replica it could end
             namespace, name = _namespace(request), request.path_params["name"]
             found = self._store.get(resource, namespace, name)
             _check_preconditions(resource, found, options)
@@ -156,6 +157,7 @@ class _Api:
             if "deletecollection" not in resource.verbs:
                 raise method_not_allowed()
             options = await _delete_options(request)
+            await self._controller.in_charge.wait()
             selector = _selector(request, resource)
             found = [
                 obj
@@ -311,6 +313,7 @@ class _Api:
             raise conflict(JOBS, name)
         if part == "status":
             merged = {**old, "status": new.get("status", {})}
+            admission.check(merged)
         else:
             kept = {key: before[key] for key in _KEPT if key in before}
             rest = {key: value for key, value in meta.items() if key not in _SERVER_SET}

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from pyjob_magic.local import machine, operator, scheduler
+from pyjob_magic.local import machine, operator, podstatus, scheduler
 from pyjob_magic.local.caveats import caveats
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.interpreter import interpreter
@@ -27,7 +27,6 @@ from pyjob_magic.local.objects import (
     Json,
     controller_of,
     ended,
-    finished,
     labels,
     notes,
     owners,
@@ -93,12 +92,34 @@ class Controller:
         active = {
             f"{job['metadata']['namespace']}/{job['metadata']['name']}"
             for job in self.store.objects(JOBS)
-            if not finished(job) and not (job["spec"].get("runPolicy") or {}).get("suspend")
+            if operator.active(job)
         }
         for pod in self.store.objects(PODS):
             if self.kubelet.knows(pod["metadata"]["uid"]):
                 active.add(f"{pod['metadata']['namespace']}/{labels(pod).get(JOB_NAME, '')}")
         return sorted(active)
+
+    async def end_jobs(self, why: str) -> None:
+        """Mark the jobs that are active as failed, and end all replicas; pauses the controller.
+
+        Parameters
+        ----------
+        why
+            Ends the sentence that begins with ``PyTorchJob`` and the name.
+        """
+        self.pause()
+        now = time.time()
+        for job in [job for job in self.store.objects(JOBS) if operator.active(job)]:
+            message = f"PyTorchJob {job['metadata']['name']} {why}"
+            with _go_on(), self.store.transaction():
+                job["status"] = operator.failed_status(job, message, now)
+                self.store.update(JOBS, job)
+                self._remark(job, "PyTorchJobFailed", message)
+        await self.kubelet.stop_all()
+        for pod in [pod for pod in self.store.objects(PODS) if not ended(pod)]:
+            with _go_on():
+                pod["status"] = podstatus.killed(pod["status"], f"The pod {why}", timestamp(now))
+                self.store.update(PODS, pod)
 
     def delete_pod(self, pod: Json, grace: float | None = None) -> Json:
         """Delete a pod: its processes first, then the object; return its state.
@@ -139,7 +160,9 @@ class Controller:
                 self.kubelet.remove(change.uid)
         elif change.resource == CONFIG_MAPS.plural:
             self.kubelet.config_maps_changed()
-            return
+            if change.type != "ADDED":
+                return
+            self._orphaned += self._gone(owners(change.object))
         else:
             return
         self._wake.set()
@@ -167,18 +190,22 @@ class Controller:
                 self.kubelet.start(pod)
             if terminating(pod):
                 self.delete_pod(pod)
-        self._orphaned += {
-            uid
-            for obj in (*pods, *self.store.objects(CONFIG_MAPS))
-            for uid in owners(obj)
-            if uid not in jobs
-        }
+        owned = (*pods, *self.store.objects(CONFIG_MAPS))
+        self._orphaned += self._gone({uid for obj in owned for uid in owners(obj)})
         known = {pod["metadata"]["uid"] for pod in pods}
         for path in self.home.pods.iterdir():
             if path.name not in known:
                 kill_pod(path.name)
                 self.kubelet.remove(path.name)
         self.recorder.forget(known | set(jobs))
+
+    def _gone(self, uids: Iterable[str]) -> set[str]:
+        """Return which of these owners do not exist."""
+        wanted = set(uids)
+        if wanted:
+            for resource in (JOBS, PODS, CONFIG_MAPS):
+                wanted -= {obj["metadata"]["uid"] for obj in self.store.objects(resource)}
+        return wanted
 
     def _collect(self, uid: str) -> None:
         """Delete what belonged to a job that is gone."""
@@ -268,7 +295,7 @@ class Controller:
             if pod["spec"].get("nodeName"):
                 if not ended(pod) or self.kubelet.knows(pod["metadata"]["uid"]):
                     placed.append(pod)
-            elif owner in waiting and not terminating(pod):
+            elif owner in waiting and not ended(pod) and not terminating(pod):
                 waiting[owner].append(pod)
         self._queue = {uid: None for uid in self._queue if waiting[uid]}
         groups, by_key = [], {}

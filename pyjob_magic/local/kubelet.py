@@ -9,10 +9,9 @@ directory goes on where the last one stopped.
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -20,11 +19,12 @@ from pyjob_magic.local import podstatus
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.objects import JOB_NAME, Json, ended, labels, timestamp
 from pyjob_magic.local.podstatus import Run
-from pyjob_magic.local.process import Process, end_pod
+from pyjob_magic.local.process import Process, end_pod, kill_pod
 from pyjob_magic.local.program import Place, StartError, check, program, working_directory
 from pyjob_magic.local.recorder import Recorder
 from pyjob_magic.local.references import MissingError
 from pyjob_magic.local.resources import CONFIG_MAPS, JOBS, PODS
+from pyjob_magic.local.settings import seconds
 from pyjob_magic.local.store import Store
 from pyjob_magic.local.volumes import MountError, lay_out
 
@@ -52,7 +52,7 @@ class Kubelet:
         self.store = store
         self.home = home
         self.recorder = recorder
-        self.first_backoff = float(os.environ.get("PYJOB_MAGIC_BACKOFF_SECONDS", _FIRST_BACKOFF))
+        self.first_backoff = seconds("PYJOB_MAGIC_BACKOFF_SECONDS", _FIRST_BACKOFF)
         self.on_end: Callable[[str], None] = lambda _: None
         self._pods: dict[str, _PodRunner] = {}
         self.next_config_map = asyncio.Event()  # set by the next ConfigMap that comes or changes
@@ -116,10 +116,14 @@ class Kubelet:
 
     def _done(self, uid: str, task: asyncio.Task[None]) -> None:
         runner = self._pods.pop(uid)
-        if not task.cancelled() and (error := task.exception()):
-            print(f"pod {runner.name} failed in the kubelet: {error!r}", file=sys.stderr)  # noqa: T201
-            runner.fail(repr(error))
-        if not task.cancelled():
+        if task.cancelled():
+            return
+        try:
+            if error := task.exception():
+                traceback.print_exception(error)
+                kill_pod(uid)  # nobody watches it any more
+                runner.fail(repr(error))
+        finally:
             self.on_end(uid)
 
 
@@ -137,10 +141,6 @@ class _PodRunner:
         self._stopping = asyncio.Event()
         self._grace = 0.0
 
-    @property
-    def name(self) -> str:
-        return f"{self._pod['metadata']['namespace']}/{self._pod['metadata']['name']}"
-
     async def run(self) -> None:
         """Run all containers until the pod has ended or is stopped."""
         stopper = asyncio.create_task(self._end_when_stopped())
@@ -150,7 +150,9 @@ class _PodRunner:
                 if await self._run(run) != 0 or self._stopping.is_set():
                     break
             else:
-                await asyncio.gather(*(self._run(run) for run in self._main))
+                async with asyncio.TaskGroup() as group:
+                    for run in self._main:
+                        group.create_task(self._run(run))
             if self._stopping.is_set():
                 await end_pod(self._uid)
             else:

@@ -124,6 +124,21 @@ def reconcile(job: Json, pods: list[Json], now: float) -> Plan:
     return plan
 
 
+def active(job: Json) -> bool:
+    """Whether a job runs or waits for a place: it has not ended and is not suspended."""
+    return not finished(job) and not (job["spec"].get("runPolicy") or {}).get("suspend")
+
+
+def failed_status(job: Json, message: str, now: float) -> Json:
+    """Return the status of a job that somebody ends at the time `now`."""
+    status: Json = copy.deepcopy(job.get("status") or {})
+    for counts in status.get("replicaStatuses", {}).values():
+        _count(counts, "failed", counts.get("failed", 0) + counts.pop("active", 0))
+    status.setdefault("completionTime", timestamp(now))
+    _set(status, "Failed", "True", "Failed", message, now)
+    return status
+
+
 def new_pod(job: Json, replica_type: str, index: int) -> Json:
     """Return the pod of one replica, without uid and creation time."""
     name, spec = job["metadata"]["name"], job["spec"]["pytorchReplicaSpecs"][replica_type]
@@ -421,7 +436,7 @@ def _set(status: Json, kind: str, value: str, reason: str, message: str, now: fl
         by_type["Running"]["status"] = "False"
     status["conditions"].append(
         {
-            "lastTransitionTime": old["lastTransitionTime"] if same else time,
+            "lastTransitionTime": old.get("lastTransitionTime", time) if same else time,
             "lastUpdateTime": time,
             "message": message,
             "reason": reason,

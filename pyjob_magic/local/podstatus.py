@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +106,18 @@ def terminated(process: Process, code: int | None) -> Json:
 def running(process: Process) -> Json:
     """Return the state of a container that runs."""
     return {"running": {"startedAt": timestamp(_mtime(process.directory / "pid"))}}
+
+
+def killed(status: Json, message: str, now: str) -> Json:
+    """Return what becomes of the status of a pod whose processes were all killed."""
+    entries = copy.deepcopy(status.get("containerStatuses") or [])
+    for entry in entries:
+        if started := entry["state"].get("running", {}).get("startedAt"):
+            times = {"startedAt": started, "finishedAt": now}
+            entry["state"] = {"terminated": {"exitCode": LOST, "reason": "Error", **times}}
+            entry |= {"ready": False, "started": False}
+    why = {"phase": "Failed", "reason": "Terminated", "message": message}
+    return {**status, **why, **({"containerStatuses": entries} if entries else {})}
 
 
 def _mtime(path: Path) -> float:

@@ -108,9 +108,11 @@ class Process:
         returned = self._popen.wait() if self._popen else None
         self._pid = 0
         code = self.exit_code()
-        if code is not None:
-            return code
-        return 128 - returned if returned is not None and returned < 0 else LOST
+        if code is None:  # its shell was killed, too
+            code = 128 - returned if returned is not None and returned < 0 else LOST
+            with suppress(OSError):
+                (self.directory / "exit").write_text(f"{code}\n")
+        return code
 
     def alive(self) -> bool:
         """Whether the shell that leads it still runs."""

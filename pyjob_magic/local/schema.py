@@ -15,7 +15,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from pyjob_magic.local.objects import Json
+from pyjob_magic.local.objects import Json, seconds
 from pyjob_magic.local.status import Cause
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -27,6 +27,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "array": (list,),
 }
 _RANGES = {"int32": 2**31, "int64": 2**63}
+_TIME = re.compile(r"[0-9]{4}(-[0-9]{2}){2}[Tt][0-9]{2}(:[0-9]{2}){2}(\.[0-9]+)?([Zz]|[+-].{5})")
 _BLOCKING = (
     "FieldValueNotSupported",
     "FieldValueRequired",
@@ -118,6 +119,9 @@ def _validate(schema: Json, value: Any, path: str) -> Iterator[Cause]:
     if pattern and isinstance(value, str) and not re.search(_go(pattern), value):
         message = f"Invalid value: {quote(value)}: {path} in body should match '{pattern}'"
         yield Cause(path, "FieldValueInvalid", message)
+    if schema.get("format") == "date-time" and isinstance(value, str) and not _is_time(value):
+        message = f"Invalid value: {quote(value)}: {path} in body must be of type date-time: "
+        yield Cause(path, "FieldValueInvalid", message + quote(value))
     if isinstance(value, dict):
         for name in sorted({*schema.get("required", ()), *value}):
             if name not in value:
@@ -157,6 +161,14 @@ def _is(value: Any, expected: str, schema: Json) -> bool:
     if limit is not None and isinstance(value, int):
         return -limit <= value < limit
     return isinstance(value, _TYPES[expected])
+
+
+def _is_time(text: str) -> bool:
+    try:
+        seconds(text)
+    except (ValueError, OverflowError):
+        return False
+    return _TIME.fullmatch(text) is not None
 
 
 def _wrong_type(path: str, expected: str, value: Any) -> Cause:

@@ -275,6 +275,39 @@ def test_a_patch_is_validated(api: Api) -> None:
     assert response.status_code == 422
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        "done",
+        {"conditions": [{"type": "Failed"}]},
+        {"completionTime": "yesterday"},
+        {"startTime": "2026-01-01"},
+        {"replicaStatuses": {"Master": {"active": "1"}}},
+        {"replicaStatuses": []},
+    ],
+)
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_status_that_is_none_is_refused(api: Api, status: Any, method: str) -> None:
+    api.submit(a_job(suspend=True))
+    api.wait("j", "Suspended")
+    before = api.job("j")
+    body = {**before, "status": status} if method == "PUT" else {"status": status}
+    media_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    response = api.http.request(
+        method, f"{api.jobs}/j/status", json=body, headers={"content-type": media_type}
+    )
+    assert (response.status_code, response.json()["reason"]) == (422, "Invalid")
+    assert api.job("j") == before
+
+
+def test_a_client_may_write_a_status(api: Api) -> None:
+    api.submit(a_job(suspend=True))
+    api.wait("j", "Suspended")
+    job = api.job("j")
+    job["status"]["lastReconcileTime"] = "2026-01-01T00:00:00Z"
+    assert api.http.put(f"{api.jobs}/j/status", json=job).json()["status"] == job["status"]
+
+
 def test_put_needs_the_version_that_is_there(api: Api) -> None:
     api.submit(a_job(suspend=True))
     api.wait("j", "Suspended")

@@ -412,6 +412,14 @@ def test_a_config_map_that_comes_at_once_is_not_missed(api: Api) -> None:
         api.http.delete(f"{api.core('configmaps')}/code")
 
 
+def test_a_config_map_of_a_job_that_is_gone_goes_soon(api: Api) -> None:
+    """The job was deleted between the two requests of a submit."""
+    owner = api.submit(a_job(suspend=True))["metadata"]
+    api.http.delete(f"{api.jobs}/j")
+    api.http.post(api.core("configmaps"), json=config_map("code", owner))
+    eventually(lambda: api.http.get(f"{api.core('configmaps')}/code").status_code == 404)
+
+
 def test_items_choose_what_is_mounted(api: Api) -> None:
     api.http.post(api.core("configmaps"), json=config_map("code"))
     api.submit(with_config_map("/code/run/it.py", [{"key": "main.py", "path": "run/it.py"}]))
