@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.server import AlreadyRunningError, serve
+from pyjob_magic.local.settings import SettingError
 
 
 def main() -> int:
@@ -25,7 +26,7 @@ def serve_home(home: Home, ready: int | None = None) -> int:
     """Serve `home` until stopped and return the exit code; say why if it cannot be."""
     try:
         serve(home, ready)
-    except (AlreadyRunningError, OSError, sqlite3.DatabaseError) as error:
+    except (AlreadyRunningError, SettingError, OSError, sqlite3.DatabaseError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - the log
         return 1
     return 0

@@ -5,18 +5,19 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import select
+import selectors
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyjob_magic import __version__
 from pyjob_magic.errors import TargetError
 from pyjob_magic.local.home import Home
+from pyjob_magic.local.inheritance import inherited
 
 STOP_PATH = "/pyjob-magic/stop"
 _START_DEADLINE = 15.0
@@ -31,29 +32,7 @@ from pyjob_magic.local.__main__ import main
 sys.exit(main())
 """
 
-# What a kernel, a test run or a replica has in its environment and a replica must not inherit.
-_PRIVATE = (
-    "CLICOLOR",
-    "CLICOLOR_FORCE",
-    "FORCE_COLOR",
-    "GIT_PAGER",
-    "JPY_INTERRUPT_EVENT",
-    "JPY_PARENT_PID",
-    "JPY_SESSION_NAME",
-    "LOCAL_RANK",
-    "LOCAL_WORLD_SIZE",
-    "MASTER_ADDR",
-    "MASTER_PORT",
-    "MPLBACKEND",
-    "PAGER",
-    "PYDEVD_USE_FRAME_EVAL",
-    "PYJOB_CONTAINER",
-    "PYJOB_POD_UID",
-    "PYJOB_ROOT",
-    "PYTEST_CURRENT_TEST",
-    "RANK",
-    "WORLD_SIZE",
-)
+_children: list[int] = []  # the APIs that this process has started
 
 
 @dataclass(frozen=True)
@@ -84,11 +63,16 @@ def ensure_running(home: Home | None = None) -> Endpoint:
         If it cannot be started.
     """
     home = home or Home.default()
-    if (endpoint := _endpoint(home)) is not None and not _replaced(home):
-        return endpoint
+    _reap()
+    if running := _current(home):
+        return Endpoint(running.url, home.token())
     try:
         home.create()
         with _start_lock(home):
+            if _current(home) is None:  # nobody else has started or replaced it meanwhile
+                with suppress(TargetError):  # it has jobs: the next one who asks may find it idle
+                    if status(home):
+                        _stop(home, force=False)
             return _endpoint(home) or _start(home)
     except OSError as error:
         raise TargetError(f"local: cannot use the state directory {home.path}: {error}") from None
@@ -121,32 +105,36 @@ def stop(home: Home | None = None, force: bool = False) -> bool:
     home = home or Home.default()
     if not home.path.exists():
         return False
-    if force and not _alive(home) and _left_behind(home):
-        ensure_running(home)  # it finds the replicas of the one that died, and ends them
     with _start_lock(home):
-        running = status(home)
-        if running is None:
-            if _alive(home):
-                raise TargetError(f"local: the API of {home.path} does not say where it answers")
-            return False
-        _ask_to_stop(home, running, force)
-        deadline = time.monotonic() + _STOP_DEADLINE
-        while _alive(home):
-            if time.monotonic() > deadline:
-                raise TargetError(f"local: the API (pid {running.pid}) does not stop")
-            time.sleep(0.01)
+        stopped = _stop(home, force)
+    if force and _left_behind(home):
+        ensure_running(home)  # it finds the replicas of one that died or was told to leave them
+        with _start_lock(home):
+            stopped = _stop(home, force)
+    return stopped
+
+
+def _stop(home: Home, force: bool) -> bool:
+    """Stop the API, under the start lock."""
+    if not _alive(home):
+        return False
+    deadline = time.monotonic() + _STOP_DEADLINE
+    asked = False
+    while _alive(home):
+        # One that is not announced stops already.
+        if not asked and (running := status(home)) is not None:
+            _ask_to_stop(home, running, force)
+            asked = True
+        if time.monotonic() > deadline:
+            raise TargetError(f"local: the API of {home.path} does not stop")
+        time.sleep(0.01)
     return True
 
 
-def _replaced(home: Home) -> bool:
-    """Stop an API of another package version, if it has nothing to do; tell whether it stopped."""
+def _current(home: Home) -> Running | None:
+    """Return the API if it is of this version of the package."""
     running = status(home)
-    if running is None or running.version == __version__:
-        return False
-    try:
-        return stop(home)
-    except TargetError:  # it has jobs: the next one who asks may find it idle
-        return False
+    return running if running is not None and running.version == __version__ else None
 
 
 def _left_behind(home: Home) -> bool:
@@ -208,21 +196,30 @@ def _start(home: Home) -> Endpoint:
                 )
         finally:
             os.close(writer)
-        answered, _, _ = select.select([pipe], [], [], _START_DEADLINE)
-        ready = bool(answered) and pipe.read(5) == b"ready"
-    endpoint = _endpoint(home) if ready else None
+        with selectors.DefaultSelector() as selector:  # select() knows only 1024 descriptors
+            selector.register(pipe, selectors.EVENT_READ)
+            answered = bool(selector.select(_START_DEADLINE))
+    if not answered:
+        process.kill()
+    process.returncode = 0  # it is ours to wait for: do not warn that it outlives us
+    _children.append(process.pid)
+    endpoint = _endpoint(home)  # of this one, or of one that somebody started in the foreground
     if endpoint is None:
-        if not answered:
-            process.kill()
-        raise TargetError(_why_not(home.log, start, bool(answered)))
-    # The API is nobody's child any more: do not warn that it outlives us.
-    process.returncode = 0
+        raise TargetError(_why_not(home.log, start, answered))
     return endpoint
 
 
+def _reap() -> None:
+    """Let go of the APIs that this process has started and that have ended."""
+    for pid in tuple(_children):
+        with suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                continue
+        _children.remove(pid)
+
+
 def _environment(home: Path) -> dict[str, str]:
-    env = {key: value for key, value in os.environ.items() if key not in _PRIVATE}
-    return env | {"PYJOB_MAGIC_HOME": str(home)}
+    return inherited(os.environ) | {"PYJOB_MAGIC_HOME": str(home)}
 
 
 def _why_not(log: Path, start: int, ended: bool) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pyjob_magic.local import environment
 from pyjob_magic.local.environment import Program
+from pyjob_magic.local.inheritance import inherited
 from pyjob_magic.local.interpreter import interpreter, search_path, virtual_env
 from pyjob_magic.local.objects import GPUS, INTERPRETER, PORT, Json, notes
 from pyjob_magic.local.references import References
@@ -98,7 +99,8 @@ def _base(pod: Json, job: Json | None, place: Place) -> dict[str, str]:
         python = interpreter(notes(job).get(INTERPRETER) if job else None)
     except ValueError as error:
         raise StartError(str(error)) from None
-    env = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+    env = inherited(os.environ)
+    env.pop("VIRTUAL_ENV", None)
     if home := virtual_env(python):
         env["VIRTUAL_ENV"] = home
     env["PATH"] = search_path(python, place.directory / "bin", env.get("PATH", ""))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -149,6 +154,158 @@ def test_stop_with_force_leaves_nothing(own_home: Home) -> None:
     eventually(lambda: not processes_with(VARIABLE, own_home.path))
     assert launcher.status(own_home) is None
     assert not launcher.stop(own_home)
+
+
+def test_stop_with_force_ends_the_jobs(own_home: Home) -> None:
+    """A later API neither revives what ran nor starts what waited, and still has the logs."""
+    too_much = {"resources": {"limits": {"nvidia.com/gpu": "64"}}}
+    with running(own_home) as api:
+        api.submit(a_job("runs", SLEEP, policy="OnFailure"))
+        api.submit(a_job("waits", SLEEP, container=too_much))
+        api.submit(a_job("rests", SLEEP, suspend=True))
+        api.wait_log("runs-master-0", "up")
+        eventually(lambda: "waits-master-0" in api.pods())
+    assert launcher.stop(own_home, force=True)
+    with running(own_home) as api:
+        api.submit(a_job("next"))
+        api.wait("next", "Succeeded")
+        for name in ("runs", "waits"):
+            status = api.job(name)["status"]
+            (failed,) = [entry for entry in status["conditions"] if entry["type"] == "Failed"]
+            message = f"PyTorchJob {name} was ended by pyjob-magic stop --force"
+            assert (failed["reason"], failed["message"]) == ("PyTorchJobFailed", message)
+            assert status["completionTime"]
+            assert api.conditions(name).get("Running", "False") == "False"
+            assert api.pod(f"{name}-master-0")["status"]["phase"] == "Failed"
+        assert api.log("runs-master-0") == "up\n"
+        (container,) = api.pod("runs-master-0")["status"]["containerStatuses"]
+        assert container["state"]["terminated"]["exitCode"] == 137
+        assert api.conditions("rests")["Suspended"] == "True"
+        assert "Failed" not in api.conditions("rests")
+
+
+def test_stop_with_force_ends_what_an_api_has_left(own_home: Home) -> None:
+    with running(own_home) as api:
+        api.submit(a_job(code=SLEEP))
+        api.wait_log("j-master-0", "up")
+    os.kill(pid(own_home), signal.SIGTERM)
+    assert launcher.stop(own_home, force=True)
+    assert not processes_with(VARIABLE, own_home.path)
+
+
+def test_a_pod_deleted_before_its_replica_is_known_again(
+    own_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new API counts its GPUs first, which takes a while; who deletes meanwhile has to wait."""
+    with running(own_home) as api:
+        api.submit(a_job(code=SLEEP))
+        api.wait_log("j-master-0", "up")
+        replicas = processes_with("PYJOB_POD_UID", api.pod("j-master-0")["metadata"]["uid"])
+    kill(own_home)
+    slow = tmp_path / "nvidia-smi"
+    slow.write_text(f"#!/bin/sh\nwhile [ ! -e {tmp_path}/go ]; do sleep 0.01; done\n")
+    slow.chmod(0o755)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with running(own_home) as api, ThreadPoolExecutor() as pool:
+        deleted = pool.submit(api.http.delete, f"{api.core('pods')}/j-master-0")
+        wait([deleted], timeout=0.5)
+        (tmp_path / "go").touch()
+        assert deleted.result().status_code == 200
+        eventually(lambda: not any(process.is_running() for process in replicas))
+
+
+def test_who_asks_while_it_stops_gets_a_new_one(own_home: Home) -> None:
+    """An API that ends gives open streams a second, and nobody is sent to it meanwhile."""
+    with running(own_home) as api, ExitStack() as streams:
+        params = {"watch": "true"}
+        streams.enter_context(api.http.stream("GET", api.jobs, params=params))
+        host, _, port = launcher.ensure_running(own_home).url.rpartition("/")[2].partition(":")
+        os.kill(pid(own_home), signal.SIGTERM)
+        eventually(lambda: not accepts(host, int(port)))
+        with running(own_home) as fresh:
+            assert fresh.http.get("/readyz").text == "ok"
+
+
+def accepts(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def test_the_one_who_replaces_an_old_version_is_not_replaced(own_home: Home) -> None:
+    url = launcher.ensure_running(own_home).url
+    own_home.announce(url, "0.0.0")
+    code = (
+        "import sys; from pyjob_magic.local import launcher; print('ready', flush=True); "
+        "sys.stdin.read(); print(launcher.ensure_running().url)"
+    )
+    env = {**os.environ, VARIABLE: str(own_home.path)}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    starters = [subprocess.Popen([sys.executable, "-c", code], env=env, **pipes) for _ in range(6)]
+    for starter in starters:
+        assert starter.stdout
+        starter.stdout.readline()
+    for starter in starters:
+        assert starter.stdin
+        starter.stdin.close()
+    urls = set()
+    for starter in starters:
+        with starter:
+            assert starter.stdout
+            urls.add(starter.stdout.read().strip())
+    assert urls == {launcher.ensure_running(own_home).url}
+
+
+def test_a_replica_inherits_nothing_private(
+    own_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN", "TORCHELASTIC_RUN_ID", "PET_NNODES", "RANK"]
+    for name in (*names, "MINE"):
+        monkeypatch.setenv(name, "of the kernel")
+    with running(own_home) as api:
+        api.submit(a_job(code="import os, json; print(json.dumps(dict(os.environ)))"))
+        api.wait("j", "Succeeded")
+        env = json.loads(api.log("j-master-0"))
+    assert [name for name, value in env.items() if value == "of the kernel"] == ["MINE"]
+
+
+def test_an_api_that_has_ended_is_no_zombie(own_home: Home) -> None:
+    launcher.ensure_running(own_home)
+    first = psutil.Process(pid(own_home))
+    launcher.stop(own_home)
+
+    def let_go() -> bool:
+        launcher.ensure_running(own_home)
+        return not psutil.pid_exists(first.pid)
+
+    eventually(let_go)
+
+
+def test_a_process_with_many_open_files_can_start_it(own_home: Home) -> None:
+    code = (
+        "import os, resource\n"
+        "_, most = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))\n"
+        "files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]\n"
+        "from pyjob_magic.local import launcher; print(launcher.ensure_running().url)"
+    )
+    env = {**os.environ, VARIABLE: str(own_home.path)}
+    command = [sys.executable, "-c", code]
+    started = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert started.stderr == ""
+    assert started.stdout.strip() == launcher.ensure_running(own_home).url
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf"])
+def test_a_setting_that_is_none_is_named(
+    own_home: Home, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("PYJOB_MAGIC_IDLE_SECONDS", value)
+    with pytest.raises(TargetError, match=f"PYJOB_MAGIC_IDLE_SECONDS='{value}': must be a number"):
+        launcher.ensure_running(own_home)
 
 
 def test_an_idle_api_stops_by_itself(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
