@@ -161,7 +161,7 @@ class JobTable(Table[J]):
 class EventTable(Table[Event]):
     """Events, one in each row."""
 
-    head = ("time", "type", "reason", "object", "message")
+    head = ("time (UTC)", "type", "reason", "object", "message")
     empty = "no events"
 
     def rows(self) -> Rows:
@@ -238,8 +238,9 @@ def _since(status: JobStatus) -> str | None:
 
 def _event_row(event: Event) -> tuple[str, ...]:
     times = f" x{event.count}" if (event.count or 1) > 1 else ""
+    seen = _time(event.time)
     return (
-        event.time,
+        f"{seen:%H:%M:%S}" if seen else "",
         event.type or "",
         f"{event.reason or ''}{times}",
         event.involved_object.name or "",
