@@ -6,8 +6,6 @@ apart.
 
 from __future__ import annotations
 
-import secrets
-import time
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,37 +15,26 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from pyjob_magic.local import admission, discovery, logs, query, schema, selectors
+from pyjob_magic.local import discovery, intake, logs, query, selectors
 from pyjob_magic.local.controller import Controller
 from pyjob_magic.local.objects import Json, is_dns_label, timestamp
 from pyjob_magic.local.patches import merge
 from pyjob_magic.local.resources import CONFIG_MAPS, JOBS, NAMESPACES, PODS, STORED, Resource
 from pyjob_magic.local.status import (
-    Cause,
     StatusError,
     bad_request,
-    conflict,
     exists,
     failure,
-    invalid,
     method_not_allowed,
     not_found,
 )
 from pyjob_magic.local.watching import watch
-from pyjob_magic.local.wire import answer, deleted, in_order, listing, read_json, render
+from pyjob_magic.local.wire import answer, deleted, in_order, listing, media_type, read_json
 
-_JSON = {"application/json": ""}
-_PATCHES = {
-    "application/json-patch+json": "",
-    "application/merge-patch+json": "",
-    "application/apply-patch+yaml": "",
-}
+_JSON = ("application/json",)
+_MERGE_PATCH = "application/merge-patch+json"
+_PATCHES = ("application/json-patch+json", _MERGE_PATCH, "application/apply-patch+yaml")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-_OBJECT_LIMIT = 1_572_864  # what etcd takes
-_CONFIG_MAP_LIMIT = 1_048_576
-_KEPT = ("uid", "creationTimestamp", "generation", "resourceVersion", "generateName")
-_SERVER_SET = (*_KEPT[:-1], "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -143,7 +130,7 @@ class _Api:
             await self._controller.in_charge.wait()  # before, it knows no replica it could end
             namespace, name = _namespace(request), request.path_params["name"]
             found = self._store.get(resource, namespace, name)
-            _check_preconditions(resource, found, options)
+            intake.check_preconditions(resource, found, options)
             if not _dry(request, options):
                 found = self._delete(resource, found, options)
             if resource == PODS:
@@ -175,30 +162,13 @@ class _Api:
     async def create_job(self, request: Request) -> Response:
         namespace = _namespace(request)
         job = await read_json(request, _JSON, JOBS.kind)
-        _check_kind(JOBS, job)
-        warnings = _take_in(request, job)
-        _check_namespace(job, namespace)
-        meta = job["metadata"]
-        if meta.get("resourceVersion"):
-            message = "resourceVersion should not be set on objects to be created"
-            raise StatusError(500, "", message)
-        job.pop("status", None)
-        _give_identity(meta, namespace)
-        meta["generation"] = 1
-        admission.admit(job)
-        warnings += admission.warnings(job)
+        warnings = intake.new_job(job, namespace, query.field_validation(request.query_params))
         return self._store_new(request, JOBS, job, warnings)
 
     async def create_config_map(self, request: Request) -> Response:
         namespace = _namespace(request)
         obj = await read_json(request, _JSON, CONFIG_MAPS.kind)
-        _check_kind(CONFIG_MAPS, obj)
-        _check_strings(obj)
-        _check_namespace(obj, namespace)
-        _give_identity(obj["metadata"], namespace)
-        causes = [*admission.metadata(obj), *_config_map_causes(obj)]
-        if causes:
-            raise invalid(CONFIG_MAPS, str(obj["metadata"].get("name", "")), causes)
+        intake.new_config_map(obj, namespace)
         return self._store_new(request, CONFIG_MAPS, in_order(CONFIG_MAPS, obj), [])
 
     async def put_job(self, request: Request) -> Response:
@@ -262,71 +232,41 @@ class _Api:
                 raise exists(resource, meta["name"])
             meta.pop("resourceVersion", None)
         else:
-            _check_size(obj)
+            intake.check_size(obj)
             obj = self._store.create(resource, obj)
         return answer(request, in_order(resource, obj), 201, warnings)
 
     async def _put(self, request: Request, part: str) -> Response:
         namespace, name = _namespace(request), request.path_params["name"]
         job = await read_json(request, _JSON, JOBS.kind)
-        _check_kind(JOBS, job)
-        warnings = _take_in(request, job)
-        _check_namespace(job, namespace)
+        warnings = intake.take_in(job, query.field_validation(request.query_params))
+        intake.check_namespace(job, namespace)
         old = self._store.get(JOBS, namespace, name)
         if not job["metadata"].get("resourceVersion"):
-            message = "Invalid value: 0: must be specified for an update"
-            cause = Cause("metadata.resourceVersion", "FieldValueInvalid", message)
-            raise invalid(JOBS, name, [cause])
+            raise intake.no_version(name)
         return self._replace(request, old, job, part, warnings)
 
     async def _patch(self, request: Request, part: str) -> Response:
         namespace, name = _namespace(request), request.path_params["name"]
+        kind = media_type(request)
+        if kind in _PATCHES and kind != _MERGE_PATCH:
+            raise bad_request(f"{kind} is not served here: send {_MERGE_PATCH}")
         change = await read_json(request, _PATCHES, "merge patch")
-        if request.headers.get("content-type", "").startswith(tuple(_PATCHES)[::2]):
-            raise bad_request("only application/merge-patch+json is served here so far")
         if not isinstance(change, dict):
             raise bad_request("a merge patch of an object must be an object")
         old = self._store.get(JOBS, namespace, name)
         job = merge(old, change)
-        _check_kind(JOBS, job)
-        warnings = _take_in(request, job)
+        warnings = intake.take_in(job, query.field_validation(request.query_params))
         return self._replace(request, old, job, part, warnings)
 
     def _replace(
         self, request: Request, old: Json, new: Json, part: str, warnings: list[str]
     ) -> Response:
         """Store `new` in place of `old`: its status only, or all but its status."""
-        meta, before = new["metadata"], old["metadata"]
-        name = before["name"]
-        if meta.get("name") != name:
-            raise bad_request(
-                f"the name of the object ({meta.get('name', '')}) does not match the name on "
-                f"the URL ({name})"
-            )
-        if meta.get("uid", before["uid"]) != before["uid"]:
-            reason = (
-                f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: "
-                f"{before['uid']}"
-            )
-            raise conflict(JOBS, name, reason)
-        if meta.get("resourceVersion", before["resourceVersion"]) != before["resourceVersion"]:
-            raise conflict(JOBS, name)
-        if part == "status":
-            merged = {**old, "status": new.get("status", {})}
-            admission.check(merged)
-        else:
-            kept = {key: before[key] for key in _KEPT if key in before}
-            rest = {key: value for key, value in meta.items() if key not in _SERVER_SET}
-            merged = {**new, "metadata": {**rest, **kept, "namespace": before["namespace"]}}
-            merged.pop("status", None)
-            merged |= {"status": old["status"]} if "status" in old else {}
-            if merged.get("spec") != old.get("spec"):
-                merged["metadata"]["generation"] = before["generation"] + 1
-            admission.admit(merged)
-            if causes := admission.immutable_queue(old, merged):
-                raise invalid(JOBS, name, causes)
+        updated = intake.with_new_status if part == "status" else intake.with_new_spec
+        merged = updated(old, new)
         if merged != old and not query.dry_run(request.query_params):
-            _check_size(merged)
+            intake.check_size(merged)
             merged = self._store.update(JOBS, merged)
         return answer(request, in_order(JOBS, merged), 200, warnings)
 
@@ -359,96 +299,6 @@ def _place(obj: Json) -> str:
     return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
 
 
-def _check_kind(resource: Resource, obj: Any) -> None:
-    """Refuse what is no object of the resource."""
-    if not isinstance(obj, dict):
-        raise bad_request(f"the object provided is unrecognized (must be of type {resource.kind})")
-    version, kind = obj.get("apiVersion"), obj.get("kind")
-    if not version or not kind:
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get "
-            "version/kind"
-        )
-    if version != resource.api_version:
-        raise bad_request(
-            f"the API version in the data ({version}) does not match the expected API version "
-            f"({resource.api_version})"
-        )
-    if kind != resource.kind:
-        raise bad_request(
-            f"the kind in the data ({kind}) does not match the expected kind ({resource.kind})"
-        )
-    if not isinstance(obj.setdefault("metadata", {}), dict):
-        raise bad_request(f"{resource.kind} cannot be handled: metadata must be an object")
-
-
-def _take_in(request: Request, job: Json) -> list[str]:
-    """Prune a job and fill in its defaults; return warnings about what was pruned."""
-    validation = query.field_validation(request.query_params)
-    unknown = [f'unknown field "{path}"' for path in schema.prune(schema.pytorchjob(), job)]
-    if unknown and validation == "Strict":
-        raise bad_request(
-            'PyTorchJob in version "v1" cannot be handled as a PyTorchJob: strict decoding error: '
-            + ", ".join(unknown)
-        )
-    job["metadata"].pop("managedFields", None)
-    schema.default(schema.pytorchjob(), job)
-    return unknown if validation == "Warn" else []
-
-
-def _check_namespace(obj: Json, namespace: str) -> None:
-    if obj["metadata"].get("namespace", namespace) != namespace:
-        raise bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
-
-
-def _give_identity(meta: Json, namespace: str) -> None:
-    """Set what the server sets on a new object."""
-    for key in _SERVER_SET:
-        meta.pop(key, None)
-    prefix = meta.get("generateName")
-    if not meta.get("name") and isinstance(prefix, str) and prefix:
-        meta["name"] = prefix + "".join(secrets.choice(_SUFFIX) for _ in range(5))
-    meta |= {
-        "namespace": namespace,
-        "uid": str(uuid.uuid4()),
-        "creationTimestamp": timestamp(time.time()),
-    }
-
-
-def _check_size(obj: Json) -> None:
-    if len(render(obj)) > _OBJECT_LIMIT:
-        raise StatusError(500, "", "etcdserver: request is too large")
-
-
-def _check_strings(config_map: Json) -> None:
-    for field in ("data", "binaryData"):
-        entries = config_map.get(field)
-        if entries is None:
-            config_map.pop(field, None)
-        elif not isinstance(entries, dict) or not all(
-            isinstance(value, str) for value in entries.values()
-        ):
-            raise bad_request(
-                f'ConfigMap in version "v1" cannot be handled as a ConfigMap: {field} must be a '
-                "map of strings"
-            )
-
-
-def _config_map_causes(obj: Json) -> list[Cause]:
-    causes, size = [], 0
-    for field in ("binaryData", "data"):
-        for key, value in (obj.get(field) or {}).items():
-            size += len(value.encode(errors="surrogatepass"))
-            if problem := admission.config_key(key):
-                causes.append(Cause(f"{field}[{key}]", "FieldValueInvalid", problem))
-    if size > _CONFIG_MAP_LIMIT:
-        message = f"Too long: may not be more than {_CONFIG_MAP_LIMIT} bytes"
-        causes.append(Cause("[]", "FieldValueTooLong", message))
-    return causes
-
-
 async def _delete_options(request: Request) -> Json:
     """Return the DeleteOptions of a request, from its body and its query."""
     options: Any = {}
@@ -462,18 +312,6 @@ async def _delete_options(request: Request) -> Json:
     if given is not None and (not isinstance(given, int) or given < 0):
         raise bad_request("gracePeriodSeconds must be a number that is not negative")
     return dict(options)
-
-
-def _check_preconditions(resource: Resource, obj: Json, options: Json) -> None:
-    meta = obj["metadata"]
-    wanted = options.get("preconditions") or {}
-    for field, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
-        if field in wanted and wanted[field] != meta[field]:
-            reason = (
-                f"Precondition failed: {word} in precondition: {wanted[field]}, {word} in object "
-                f"meta: {meta[field]}"
-            )
-            raise conflict(resource, meta["name"], reason)
 
 
 def _dry(request: Request, options: Json) -> bool:

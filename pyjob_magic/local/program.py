@@ -13,8 +13,8 @@ from pyjob_magic.local.environment import Program
 from pyjob_magic.local.inheritance import inherited
 from pyjob_magic.local.interpreter import interpreter, search_path, virtual_env
 from pyjob_magic.local.objects import GPUS, INTERPRETER, PORT, Json, notes
-from pyjob_magic.local.references import References
-from pyjob_magic.local.volumes import ConfigMaps, MountError, within
+from pyjob_magic.local.references import ConfigMaps, References
+from pyjob_magic.local.volumes import MountError, within
 
 ROOT_VARIABLE = "PYJOB_ROOT"
 _LONGEST_ARGUMENT = 131_071  # bytes, on Linux

@@ -9,7 +9,7 @@ from typing import Any
 from pyjob_magic.local.objects import Json
 from pyjob_magic.quantity import Quantity
 
-ConfigMaps = Callable[[str], Json | None]
+ConfigMaps = Callable[[str], Json | None]  # by name; None if there is none of it (yet)
 _ENTRY = re.compile(r"metadata\.(?P<map>labels|annotations)\['(?P<key>[^']+)'\]")
 
 

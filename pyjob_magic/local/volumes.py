@@ -5,17 +5,14 @@ from __future__ import annotations
 import base64
 import os
 import posixpath
-from collections.abc import Callable
 from pathlib import Path
 
 from pyjob_magic.local.objects import Json
+from pyjob_magic.local.references import ConfigMaps
 
 
 class MountError(Exception):
     """A volume that cannot be laid out yet, or ever."""
-
-
-ConfigMaps = Callable[[str], Json | None]
 
 
 def lay_out(pod: Json, root: Path, config_map: ConfigMaps) -> None:

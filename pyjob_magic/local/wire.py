@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -118,7 +118,12 @@ def deleted(resource: Resource, obj: Json) -> Json:
     }
 
 
-async def read_json(request: Request, accepted: Mapping[str, str], kind: str) -> Any:
+def media_type(request: Request) -> str:
+    """Return the media type that a request names; empty if it names none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_json(request: Request, accepted: Sequence[str], kind: str) -> Any:
     """Return the JSON value of a request's body.
 
     Parameters
@@ -126,7 +131,7 @@ async def read_json(request: Request, accepted: Mapping[str, str], kind: str) ->
     request
         The request.
     accepted
-        Media types that may be sent; the first one if none is named.
+        Media types that may be sent; none may be named, too.
     kind
         What the body is, for the message.
 
@@ -135,8 +140,7 @@ async def read_json(request: Request, accepted: Mapping[str, str], kind: str) ->
     StatusError
         400, 413 or 415.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type and media_type not in accepted:
+    if media_type(request) not in ("", *accepted):
         raise unsupported_media_type(*accepted)
     body = await read(request)
     try:
