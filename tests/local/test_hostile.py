@@ -27,6 +27,37 @@ anything = st.recursive(
 shared_api = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+quantities = st.sampled_from(
+    ["1e1.5", "1Gi\n", "-5Gi", "1e999999", "1e-999999", "", "٣", "1" * 400, -1, 2**70, "1e400"]
+)
+conditions = st.fixed_dictionaries(
+    {"type": st.sampled_from(["Succeeded", "Failed", "Running", "Suspended", "x"]) | st.text()},
+    optional={
+        "status": st.sampled_from(["True", "False"]) | anything,
+        "lastTransitionTime": st.sampled_from(["2026-01-01T00:00:00Z", "soon"]) | anything,
+    },
+)
+statuses = st.dictionaries(
+    st.sampled_from(["conditions", "replicaStatuses", "startTime", "completionTime"]),
+    anything | st.lists(conditions, max_size=3) | st.dictionaries(st.text(), anything, max_size=2),
+)
+
+
+def job_with(amounts: dict[str, Any]) -> dict[str, Any]:
+    body = a_job(code="import time; time.sleep(600)", policy="OnFailure")
+    container = body["spec"]["pytorchReplicaSpecs"]["Master"]["template"]["spec"]["containers"][0]
+    container["resources"] = {"limits": amounts}
+    return body
+
+
+bodies = (
+    anything
+    | st.builds(lambda status: {"status": status}, statuses | anything)
+    | st.builds(
+        job_with,
+        st.dictionaries(st.sampled_from(["cpu", "memory", "nvidia.com/gpu", "x"]), quantities),
+    )
+)
 PATHS = ["", "/j", "/j/status", "/j/log"]
 PLURALS = ["pytorchjobs", "pods", "configmaps", "events"]
 
@@ -40,7 +71,7 @@ def root(api: Api, plural: str) -> str:
     method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]),
     plural=st.sampled_from(PLURALS),
     path=st.sampled_from(PATHS),
-    body=anything,
+    body=bodies,
     params=st.dictionaries(
         st.sampled_from(
             ["limit", "continue", "labelSelector", "fieldSelector", "dryRun", "resourceVersion"]
@@ -51,6 +82,7 @@ def root(api: Api, plural: str) -> str:
 def test_any_request_gets_an_answer(
     api: Api, method: str, plural: str, path: str, body: Any, params: dict[str, str]
 ) -> None:
+    api.http.post(api.jobs, json=job_with({}))  # unless it is still there
     response = api.http.request(
         method,
         root(api, plural) + path,
@@ -59,6 +91,23 @@ def test_any_request_gets_an_answer(
         headers={"content-type": "application/merge-patch+json" if method == "PATCH" else ""},
     )
     assert response.status_code < 500
+
+
+@shared_api
+@given(
+    status=statuses,
+    amounts=st.dictionaries(st.sampled_from(["cpu", "memory", "nvidia.com/gpu"]), quantities),
+)
+def test_no_job_hurts_another(api: Api, status: dict[str, Any], amounts: dict[str, Any]) -> None:
+    """Whatever a job asks for and whatever its status is made: the control loop goes on."""
+    api.http.post(api.jobs, json=job_with(amounts))
+    media_type = {"content-type": "application/merge-patch+json"}
+    response = api.http.patch(f"{api.jobs}/j/status", json={"status": status}, headers=media_type)
+    assert response.status_code < 500
+    api.http.delete(f"{api.jobs}/j")
+    api.http.delete(f"{api.jobs}/next")
+    api.submit(a_job("next", suspend=True))
+    api.wait("next", "Suspended")
 
 
 @shared_api

@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
+from pyjob_magic.local import launcher
+from pyjob_magic.local.home import Home
 from tests.local.api import Api, a_job
 from tests.state import eventually
 
@@ -164,7 +167,23 @@ def test_bytes_arrive_as_they_were_printed(api: Api) -> None:
     assert response.content == bytes(range(256))
 
 
-def test_an_abandoned_watch_is_let_go(api: Api, http: httpx.Client) -> None:
-    with watching(api, api.jobs, resourceVersion=now(api)):
-        pass
-    eventually(lambda: http.get("/readyz").text == "ok")
+def test_an_abandoned_watch_is_let_go(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An open watch keeps the API from being idle, one whose client has gone does not."""
+    monkeypatch.setenv("PYJOB_MAGIC_IDLE_SECONDS", "0.3")
+    endpoint = launcher.ensure_running(own_home)
+    headers = {"Authorization": f"Bearer {endpoint.token}"}
+    with httpx.Client(base_url=endpoint.url, headers=headers) as client:
+        api = Api(client, "default")
+        with watching(api, api.jobs, timeoutSeconds="600") as changes:
+            api.submit(a_job(suspend=True))
+            assert next(changes)["type"] == "ADDED"
+            process = psutil.Process(pid_of(own_home))
+            with pytest.raises(psutil.TimeoutExpired):
+                process.wait(1.5)
+    eventually(lambda: launcher.status(own_home) is None)
+
+
+def pid_of(home: Home) -> int:
+    running = launcher.status(home)
+    assert running is not None
+    return running.pid
