@@ -179,14 +179,14 @@ class Job:
             )
         if follow:
             return Follower(self._client, self.manifest, replica=replica, tail=tail).lines()
-        pods = self.replicas()
+        pods = {pod.replica: pod for pod in self.replicas()}
         if replica is not None:
-            return LogText("".join(self._log(pod, tail) for pod in pods if pod.replica == replica))
+            return LogText(self._log(replica, pods.get(replica), tail))
         return LogText(
             "".join(
-                f"{LogLine(pod.replica, line)}\n"
-                for pod in pods
-                for line in self._log(pod, tail).splitlines()
+                f"{LogLine(name, line)}\n"
+                for name in known
+                for line in self._log(name, pods.get(name), tail).splitlines()
             )
         )
 
@@ -304,16 +304,21 @@ class Job:
             for index in range(1 if spec.replicas is None else spec.replicas)
         ]
 
-    def _log(self, pod: Pod, tail: int | None) -> str:
-        """Return a replica's log, or that of its last run if it waits to be restarted."""
-        container = pod.main_container
-        if container is None or (container.state.waiting and not container.last_state):
+    def _log(self, replica: str, pod: Pod | None, tail: int | None) -> str:
+        """Return a replica's log: of its last run, if it waits to be restarted or is gone."""
+        container = pod.main_container if pod else None
+        if pod and (container is None or (container.state.waiting and not container.last_state)):
             return ""
-        return self._client.read_log(pod.name, tail=tail).decode(errors="replace")
+        try:
+            # The pod may be gone, and a target that keeps logs answers all the same.
+            log = self._client.read_log(f"{self.name}-{replica}", tail=tail)
+        except NotFoundError:
+            return ""
+        return log.decode(errors="replace")
 
     def _log_end(self, pod: Pod) -> str:
         try:
-            return self._log(pod, diagnosis.LOG_LINES).rstrip("\n")
+            return self._log(pod.replica, None, diagnosis.LOG_LINES).rstrip("\n")
         except PyJobError as error:  # the failure itself must still be told
             return f"(no log: {error})"
 

@@ -399,6 +399,20 @@ class TestVerbs:
 
         assert shell.line("logs loop --replica master-0") == "tried\n"
 
+    def test_logs_of_replicas_that_were_removed(self, shell: Shell) -> None:
+        source = (
+            "import os, time\nprint('rank', os.environ['RANK'], flush=True)\n"
+            "if os.environ['RANK'] == '1':\n    time.sleep(0.5)\n    raise SystemExit(1)\n"
+            "time.sleep(60)"
+        )
+        with pytest.raises(errors.JobFailedError):
+            shell.cell("gone --workers 1 --wait --clean-pods All", source)
+        job = shell.connection.get("gone")
+        eventually(lambda: not job.replicas())
+
+        assert shell.line("logs gone") == "[master-0] rank 0\n[worker-0] rank 1\n"
+        assert shell.line("logs gone --replica master-0") == "rank 0\n"
+
     def test_suspend_and_resume(self, shell: Shell, tmp_path: Path) -> None:
         go = tmp_path / "go"
         shell.cell("one -o job", waiting_for(go))

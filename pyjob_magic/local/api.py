@@ -185,8 +185,12 @@ class _Api:
 
     async def log(self, request: Request) -> Response:
         namespace, name = _namespace(request), request.path_params["name"]
-        pod = self._store.get(PODS, namespace, name)
         options = logs.LogOptions.parse(request.query_params)
+        pod = self._store.find(PODS, namespace, name)
+        if pod is None and (kept := self._controller.kept_run(namespace, name, options.container)):
+            body = logs.stream_kept(kept, options)
+            return StreamingResponse(body, media_type="text/plain")
+        pod = pod or self._store.get(PODS, namespace, name)
         run = logs.choose(self._controller.kubelet, pod, options)
         if run is None:
             return Response(status_code=204)

@@ -18,6 +18,7 @@ from pyjob_magic.local import machine, operator, podstatus, scheduler
 from pyjob_magic.local.caveats import caveats
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.interpreter import interpreter
+from pyjob_magic.local.keepsakes import Keepsakes
 from pyjob_magic.local.kubelet import COMPONENT, Kubelet
 from pyjob_magic.local.objects import (
     GPUS,
@@ -33,7 +34,7 @@ from pyjob_magic.local.objects import (
     terminating,
     timestamp,
 )
-from pyjob_magic.local.process import kill_pod
+from pyjob_magic.local.process import Process, kill_pod
 from pyjob_magic.local.recorder import Recorder
 from pyjob_magic.local.resources import CONFIG_MAPS, JOBS, PODS
 from pyjob_magic.local.scheduler import Group
@@ -61,6 +62,7 @@ class Controller:
         self.recorder = Recorder(store)
         self.kubelet = Kubelet(store, home, self.recorder)
         self.kubelet.on_end = self._pod_ended
+        self.keepsakes = Keepsakes(home.keepsakes)
         self._dirty: dict[Key, None] = {}
         self._orphaned: list[str] = []
         self._timers: dict[Key, asyncio.TimerHandle] = {}
@@ -152,11 +154,13 @@ class Controller:
             self._dirty[meta["namespace"], meta["name"]] = None
             if change.type == "DELETED":
                 self._orphaned.append(change.uid)
+                self.keepsakes.drop(change.uid)
         elif change.resource == PODS.plural:
             pod = change.object
             if name := labels(pod).get(JOB_NAME):
                 self._dirty[pod["metadata"]["namespace"], name] = None
             if change.type == "DELETED":
+                self._keep_logs(pod)
                 self.kubelet.remove(change.uid)
         elif change.resource == CONFIG_MAPS.plural:
             self.kubelet.config_maps_changed()
@@ -197,7 +201,27 @@ class Controller:
             if path.name not in known:
                 kill_pod(path.name)
                 self.kubelet.remove(path.name)
+        self.keepsakes.drop_all_but(jobs)
         self.recorder.forget(known | set(jobs))
+
+    def _keep_logs(self, pod: Json) -> None:
+        """Keep what a pod that is gone has printed, if its job still exists."""
+        job = self._job_of(pod)
+        if job is None or job["metadata"]["uid"] not in owners(pod):
+            return
+        for container in pod["spec"]["containers"]:
+            runs = self.kubelet.runs(pod["metadata"]["uid"], container, pod)
+            started = [run for run in runs if run.started]
+            self.keepsakes.keep(job["metadata"]["uid"], pod, container["name"], started)
+
+    def kept_run(self, namespace: str, pod_name: str, container: str | None) -> Process | None:
+        """Return the last run of a container whose pod is gone, but not its job."""
+        for job in self.store.objects(JOBS, namespace):
+            if pod_name.startswith(f"{job['metadata']['name']}-"):
+                uid = job["metadata"]["uid"]
+                if run := self.keepsakes.last(uid, pod_name, container or "pytorch"):
+                    return run
+        return None
 
     def _gone(self, uids: Iterable[str]) -> set[str]:
         """Return which of these owners do not exist."""

@@ -64,6 +64,11 @@ class Home:
         """One directory for each pod, named by its uid."""
         return self.path / "pods"
 
+    @property
+    def keepsakes(self) -> Path:
+        """Logs of pods that are gone, one directory for each job."""
+        return self.path / "logs"
+
     def scratch(self, uid: str) -> Path:
         """Return the ``TMPDIR`` of a pod: short, for the path of a socket has 107 bytes at most."""
         return self.path / "tmp" / uid.replace("-", "")[:12]

@@ -74,12 +74,28 @@ async def stream(
     store: Store, pod: Json, run: Process, options: LogOptions
 ) -> AsyncIterator[bytes]:
     """Yield a log: what there is, and if it is followed what comes, until the run has ended."""
+    over = _end_of(store, pod, run) if options.follow else _at_once
+    async for chunk in _read(run, options, over):
+        yield chunk
+
+
+def stream_kept(run: Process, options: LogOptions) -> AsyncIterator[bytes]:
+    """Yield the log of a run whose pod is gone: it is over, so there is nothing to follow."""
+    return _read(run, options, _at_once)
+
+
+def _at_once() -> bool:
+    return True
+
+
+async def _read(
+    run: Process, options: LogOptions, over: Callable[[], bool]
+) -> AsyncIterator[bytes]:
     left = options.limit_bytes
     with _open(run.log) as file:
         if options.tail_lines is not None:
             seek_tail(file, options.tail_lines)
         wait = _SHORTEST_LOOK
-        over = _end_of(store, pod, run) if options.follow else lambda: True
         while left is None or left > 0:
             last_look = over()
             while chunk := file.read(_CHUNK if left is None else min(left, _CHUNK)):
