@@ -76,14 +76,18 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._home = home
 
-    def stop(self) -> None:
-        """Begin to stop."""
+    def withdraw(self) -> None:
+        """Be announced no more; requests are still answered."""
         self._home.api_file.unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        """Begin to stop: connections get no more time than open streams do."""
+        self.withdraw()
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop on a signal."""
-        self._home.api_file.unlink(missing_ok=True)
+        self.withdraw()
         super().handle_exit(sig, frame)
 
 
@@ -136,8 +140,9 @@ def _stop_route(controller: Controller, server: _Server) -> Route:
         if active and not query.flag(request.query_params, "force"):
             jobs = ", ".join(active[:5]) + (", …" if len(active) > 5 else "")
             raise StatusError(409, "Conflict", f"{len(active)} active job(s): {jobs}")
-        server.stop()
+        server.withdraw()
         await controller.end_jobs(_FORCED)  # if there are any, force was said
+        server.stop()
         return answer(request, {"kind": "Status", "apiVersion": "v1", "status": "Success"})
 
     return Route(STOP_PATH, stop, methods=["POST"])

@@ -190,7 +190,7 @@ def test_stop_with_force_ends_what_an_api_has_left(own_home: Home) -> None:
         api.wait_log("j-master-0", "up")
     os.kill(pid(own_home), signal.SIGTERM)
     assert launcher.stop(own_home, force=True)
-    assert not processes_with(VARIABLE, own_home.path)
+    eventually(lambda: not processes_with(VARIABLE, own_home.path))
 
 
 def test_a_pod_deleted_before_its_replica_is_known_again(
