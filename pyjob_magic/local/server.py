@@ -141,8 +141,10 @@ def _stop_route(controller: Controller, server: _Server) -> Route:
             jobs = ", ".join(active[:5]) + (", …" if len(active) > 5 else "")
             raise StatusError(409, "Conflict", f"{len(active)} active job(s): {jobs}")
         server.withdraw()
-        await controller.end_jobs(_FORCED)  # if there are any, force was said
-        server.stop()
+        try:
+            await controller.end_jobs(_FORCED)  # if there are any, force was said
+        finally:
+            server.stop()
         return answer(request, {"kind": "Status", "apiVersion": "v1", "status": "Success"})
 
     return Route(STOP_PATH, stop, methods=["POST"])
