@@ -176,7 +176,7 @@ def test_failure_is_told_also_where_the_replicas_are_gone(shell: Shell, options:
         assert "was active longer than specified deadline" in str(failed.value)
     else:
         assert "failed: master-0 exited with code 7" in str(failed.value)
-        assert failed.value.log == "so far"
+        assert set(failed.value.log.splitlines()) == {"so far"}  # of one run or of two
 
 
 def test_interrupted_following_leaves_the_last_state(shell: Shell, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pyjob_magic.local.operator import Remark
 from pyjob_magic.local.volumes import containers
 
 _LAID_OUT = ("configMap", "emptyDir", "hostPath")
+_SOURCE = "pyjob-source"  # what the package mounts for itself
 
 
 def caveats(job: Json, python: Path) -> list[Remark]:
@@ -33,6 +34,7 @@ def _of(pod: Json, python: Path) -> Iterator[tuple[str, str]]:
             yield "SecretNotFound", f'there are no secrets here: secret "{name}" is left out'
     for volume in spec.get("volumes") or ():
         yield from _volume(volume)
+    yield from _moved(spec)
     if spec.get("nodeSelector") or spec.get("affinity"):
         yield "NodeSelectorIgnored", "local runs stay on this machine, whatever nodes are selected"
     if spec.get("tolerations"):
@@ -43,6 +45,21 @@ def _of(pod: Json, python: Path) -> Iterator[tuple[str, str]]:
             "ServiceAccountIgnored",
             f'local runs act as the user who started them, not as service account "{account}"',
         )
+
+
+def _moved(spec: Json) -> Iterator[tuple[str, str]]:
+    """Say where volumes are that programs will look for elsewhere."""
+    laid_out = {
+        volume["name"]
+        for volume in spec.get("volumes") or ()
+        if any(kind in volume for kind in _LAID_OUT)
+    }
+    for container in spec.get("containers") or ():
+        for mount in container.get("volumeMounts") or ():
+            name, path = mount["name"], mount["mountPath"]
+            # The machine has a /dev/shm; the source is looked for in the right place.
+            if name in laid_out and path != "/dev/shm" and name != _SOURCE:  # noqa: S108
+                yield "VolumeElsewhere", f'volume "{name}" is at $PYJOB_ROOT{path}, not at {path}'
 
 
 def _secrets(container: Json) -> Iterator[str]:

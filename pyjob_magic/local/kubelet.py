@@ -29,6 +29,8 @@ from pyjob_magic.local.store import Store
 from pyjob_magic.local.volumes import MountError, lay_out
 
 COMPONENT = "kubelet"
+# Seconds before a ConfigMap is missed aloud: clients create it after the job that owns it.
+_MOUNT_PATIENCE: float | None = 1.0
 _FIRST_BACKOFF = 10.0  # seconds, doubled with every restart but the first, which is immediate
 _LONGEST_BACKOFF = 300.0
 _FORGIVEN_AFTER = 600.0  # seconds of running that make the restarts before forgotten
@@ -185,21 +187,25 @@ class _PodRunner:
     async def _prepare(self) -> None:
         """Make the directories; wait for the ConfigMaps of the volumes."""
         self._place.create()
+        patience = _MOUNT_PATIENCE
         while not self._stopping.is_set():
             change = self._kubelet.next_config_map  # before the look, so that none is missed
             try:
                 lay_out(self._pod, self._place.root, self._config_map)
             except MountError as error:
-                self._say("Warning", "FailedMount", f"MountVolume.SetUp failed: {error}", once=True)
+                if patience is None:
+                    message = f"MountVolume.SetUp failed: {error}"
+                    self._say("Warning", "FailedMount", message, once=True)
                 self._report()
-                await self._first_of(change, self._stopping)
+                await self._first_of(change, self._stopping, timeout=patience)
+                patience = None
             else:
                 return
 
-    async def _first_of(self, *events: asyncio.Event) -> None:
+    async def _first_of(self, *events: asyncio.Event, timeout: float | None = None) -> None:
         waits = [asyncio.create_task(event.wait()) for event in events]
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()

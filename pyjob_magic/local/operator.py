@@ -267,7 +267,7 @@ def _run(plan: Plan, job: Json, specs: dict[str, Json], pods: list[Json], now: f
     plan.status.setdefault("startTime", timestamp(now))
     deadline = (job["spec"].get("runPolicy") or {}).get("activeDeadlineSeconds")
     if deadline is not None and "completionTime" not in plan.status:
-        plan.wake_at = seconds(plan.status["startTime"]) + deadline
+        plan.wake_at = _due(plan.status["startTime"], deadline)
 
 
 def _replicas(
@@ -356,9 +356,14 @@ def _limit_reached(
     if limit is not None and _backed_off(specs, pods, status, limit):
         return f"Job {name} has failed because it has reached the specified backoff limit"
     deadline, started = run_policy.get("activeDeadlineSeconds"), status.get("startTime")
-    if deadline is not None and started and now - seconds(started) >= deadline:
+    if deadline is not None and started and now >= _due(started, deadline):
         return f"Job {name} has failed because it was active longer than specified deadline"
     return ""
+
+
+def _due(started: str, deadline: float) -> float:
+    """Return when a deadline has passed for sure: the start is known only to the second."""
+    return seconds(started) + deadline + 1
 
 
 def _backed_off(specs: dict[str, Json], pods: list[Json], status: Json, limit: int) -> bool:

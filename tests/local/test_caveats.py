@@ -1,0 +1,55 @@
+"""What this machine cannot give is said, once for each subject."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyjob_magic.local.caveats import caveats
+from tests.local.api import a_job
+
+PYTHON = Path("/venv/bin/python")
+
+
+def said(container: dict[str, Any], pod: dict[str, Any]) -> list[tuple[str, str]]:
+    job = a_job("j", workers=3, container={"image": None, **container}, pod=pod)
+    return [(remark.reason, remark.message) for remark in caveats(job, PYTHON)]
+
+
+def mounted(path: str, name: str = "v") -> dict[str, Any]:
+    return {"volumeMounts": [{"name": name, "mountPath": path}]}
+
+
+def test_the_image_is_named_once() -> None:
+    """Four replicas of one image are one warning."""
+    assert said({"image": "a/b:c"}, {}) == [
+        ("ImageNotUsed", "local runs use this machine's Python /venv/bin/python, not image a/b:c")
+    ]
+
+
+@pytest.mark.parametrize("kind", [{"emptyDir": {}}, {"configMap": {"name": "c"}}])
+def test_a_volume_that_is_elsewhere_is_pointed_to(kind: dict[str, Any]) -> None:
+    """A program that looks at the path of the mount would find nothing."""
+    pod = {"volumes": [{"name": "v", **kind}]}
+
+    assert said(mounted("/cache"), pod) == [
+        ("VolumeElsewhere", 'volume "v" is at $PYJOB_ROOT/cache, not at /cache')
+    ]
+
+
+@pytest.mark.parametrize(("path", "name"), [("/dev/shm", "dshm"), ("/etc/pyjob", "pyjob-source")])
+def test_what_is_where_it_is_looked_for_is_not_mentioned(path: str, name: str) -> None:
+    """The machine has a /dev/shm, and the source is found."""
+    assert said(mounted(path, name), {"volumes": [{"name": name, "emptyDir": {}}]}) == []
+
+
+def test_a_claim_is_left_out_aloud() -> None:
+    """There are no volume claims here."""
+    pod = {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]}
+
+    ((reason, message),) = said(mounted("/data"), pod)
+
+    assert reason == "VolumeNotMounted"
+    assert '"data"' in message
