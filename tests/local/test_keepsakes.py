@@ -53,16 +53,16 @@ def test_the_log_goes_with_the_job(api: Api, api_home: Home) -> None:
 
 def test_a_live_replica_answers_before_a_gone_one(api: Api) -> None:
     """After a suspension the log is that of the new replica."""
-    code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(60)"
     api.submit(a_job("j", code))
-    first = api.wait_log("j-master-0", "\n")
+    first = api.wait_log("j-master-0", "pid")
     api.patch("j", {"spec": {"runPolicy": {"suspend": True}}})
     eventually(lambda: not api.pods("j"))
     assert log(api, "j-master-0") == (200, first)
 
     api.patch("j", {"spec": {"runPolicy": {"suspend": False}}})
 
-    eventually(lambda: log(api, "j-master-0")[1] not in ("", first))
+    eventually(lambda: api.wait_log("j-master-0", "pid") != first)
 
 
 @pytest.mark.parametrize("container", ["..", "../../..", "a/../..", "nope", "%2e%2e"])
