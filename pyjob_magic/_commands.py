@@ -14,7 +14,7 @@ from IPython.display import display
 from pyjob_magic._card import Card
 from pyjob_magic._verbs import usage
 from pyjob_magic.connection import Connection, connect
-from pyjob_magic.errors import DetachedError, OptionError, PyJobError, SourceError
+from pyjob_magic.errors import DetachedError, OptionError, SourceError
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import ANNOTATIONS, Manifest, load
 from pyjob_magic.models import PyTorchJob
@@ -107,8 +107,7 @@ class Commands:
         """Wait for the job's end; whatever comes of it, leave its last state on the card."""
 
         def refresh() -> None:
-            with contextlib.suppress(PyJobError):
-                handle.update(job.card())
+            handle.update(job)
 
         # A terminal cannot change what it has shown: there, only the end is shown once more.
         live = refresh if hasattr(self._shell, "kernel") else None
@@ -160,10 +159,12 @@ class Commands:
         job = connection.get(name)
         with _detaching(job):
             job.wait(limit)
-        display(job.card())
+        display(job)
 
     def delete(self, connection: Connection, names: Sequence[str]) -> None:
-        jobs = [connection.get(name) for name in names]  # a name that is missing changes nothing
+        jobs = [
+            connection.get(name) for name in dict.fromkeys(names)
+        ]  # all or none
         for job in jobs:
             job.delete()
             print(f"PyTorchJob {job.name!r} is deleted.")
@@ -211,7 +212,7 @@ def _read(option: str, check: Callable[[Any], T], value: str) -> T:
 
 def _read_manifest(file: str) -> PyTorchJob:
     try:
-        text = Path(file).expanduser().read_text()
+        text = Path(file).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError("--from", f"cannot read {file!r}: {error}") from None
     return load(text, file=file)
@@ -227,7 +228,8 @@ def _check_writable(file: str) -> None:
 def _save(manifest: Manifest, file: str) -> None:
     path = Path(file).expanduser()
     try:
-        path.write_text(manifest.to_json() if path.suffix == ".json" else str(manifest))
+        text = manifest.to_json() if path.suffix == ".json" else str(manifest)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OptionError("--save", f"cannot write {file!r}: {error.strerror}") from None
 

@@ -198,6 +198,16 @@ class Job:
         """Return the replicas as the cluster runs them, Master first."""
         return self._client.list_pods(self.manifest)
 
+    @property
+    def replica_names(self) -> list[str]:
+        """Names of the replicas that the job asks for, such as ``worker-1``."""
+        specs = self.manifest.spec.pytorch_replica_specs
+        return [
+            f"{kind.lower()}-{index}"
+            for kind, spec in specs.items()
+            for index in range(1 if spec.replicas is None else spec.replicas)
+        ]
+
     def source(self) -> str:
         """Return the code that the job runs, as it was typed.
 
@@ -293,16 +303,6 @@ class Job:
         patch = {"spec": {"runPolicy": {"suspend": suspend}}}
         self.manifest = self._client.patch_job(self.name, patch)
         return self
-
-    @property
-    def replica_names(self) -> list[str]:
-        """Names of the replicas that the job asks for, such as ``worker-1``."""
-        specs = self.manifest.spec.pytorch_replica_specs
-        return [
-            f"{kind.lower()}-{index}"
-            for kind, spec in specs.items()
-            for index in range(1 if spec.replicas is None else spec.replicas)
-        ]
 
     def _log(self, replica: str, pod: Pod | None, tail: int | None) -> str:
         """Return a replica's log: of its last run, if it waits to be restarted or is gone."""
