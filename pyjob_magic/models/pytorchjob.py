@@ -95,6 +95,9 @@ class JobStatus(KubeModel):
         message = self.current.message if self.current else ""
         return f"<JobStatus {self.state}: {message} ({times})>"
 
+    def __str__(self) -> str:
+        return repr(self)
+
     @property
     def current(self) -> Condition | None:
         """The condition that describes the job now, or None before the first.
