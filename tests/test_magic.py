@@ -65,6 +65,14 @@ def ipython() -> Iterator[InteractiveShell]:
 
 
 @pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt, also where this run was started to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def shell(request: pytest.FixtureRequest, ipython: InteractiveShell) -> Iterator[Shell]:
     """Lend a shell whose namespace is named after the test; end its jobs afterwards."""
     digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]
@@ -145,6 +153,7 @@ def test_following_cell_prints_every_line_once(shell: Shell) -> None:
         assert own == [f"[{replica}] line {i} of {rank}" for i in range(500)]
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_stops_the_waiting_not_the_job(shell: Shell, tmp_path: Path) -> None:
     """The error says that the job goes on, and how to wait again; it does go on."""
     go, started = tmp_path / "go", tmp_path / "started"
@@ -179,6 +188,7 @@ def test_failure_is_told_also_where_the_replicas_are_gone(shell: Shell, options:
         assert set(failed.value.log.splitlines()) == {"so far"}  # of one run or of two
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupted_following_leaves_the_last_state(shell: Shell, tmp_path: Path) -> None:
     """The card of a cell that stops following says Running, not what it said at first."""
     started = tmp_path / "started"
