@@ -14,6 +14,7 @@ from html import escape
 from importlib.resources import files
 from typing import Protocol, TypeVar, overload
 
+from pyjob_magic import diagnosis
 from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
 
 Rows = list[tuple[str, ...]]
@@ -50,7 +51,7 @@ class Card:
         head = f"PyTorchJob {self.job.name}: {self.job.status.state} ({self._place})"
         parts = [_printable(head)]
         parts += [f"  {line}" for line in _columns(metadata(self.job))]
-        parts += [f"  {_printable(note)}" for note in self._notes]
+        parts += [f"  {_printable(note)}" for note in self.notes]
         if self.pods:
             parts += ["", *(f"  {line}" for line in _columns([REPLICA_HEAD, *replicas(self.pods)]))]
         return "\n".join(parts)
@@ -61,7 +62,7 @@ class Card:
         head = (
             f"<strong>{escape(self.job.name)}</strong> {badge} <small>{escape(self._place)}</small>"
         )
-        notes = "".join(f"<p class='pyjob-warning'>{escape(note)}</p>" for note in self._notes)
+        notes = "".join(f"<p class='pyjob-warning'>{escape(note)}</p>" for note in self.notes)
         pods = _table(replicas(self.pods), REPLICA_HEAD) if self.pods else ""
         return _framed(f"<header>{head}</header>{notes}{_table(metadata(self.job))}{pods}")
 
@@ -73,10 +74,15 @@ class Card:
         return f"{self.target} / {self.job.metadata.namespace or 'default'}"
 
     @property
-    def _notes(self) -> list[str]:
+    def notes(self) -> list[str]:
         """What a reader should know first: why it failed, and what the target could not honour."""
         current = self.job.status.current
         failed = [current.message] if current and current.type == "Failed" else []
+        if current and current.type == "Succeeded":
+            failed += [
+                f"{pod.replica} {diagnosis.how(pod)}; the job succeeds with its Master all the same"
+                for pod in diagnosis.failed(self.pods)
+            ]
         warnings = [event for event in self.events if event.type == "Warning"]
         matter = _lasting if self.job.status.ended else _first_hand
         told = [event.message for event in warnings if matter(event)]

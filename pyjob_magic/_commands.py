@@ -14,7 +14,7 @@ from IPython.display import display
 from pyjob_magic._card import Card
 from pyjob_magic._verbs import usage
 from pyjob_magic.connection import Connection, connect
-from pyjob_magic.errors import DetachedError, OptionError, SourceError
+from pyjob_magic.errors import DetachedError, OptionError, PyJobError, SourceError
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import ANNOTATIONS, Manifest, load
 from pyjob_magic.models import PyTorchJob
@@ -105,15 +105,23 @@ class Commands:
 
     def _await(self, job: Job, handle: DisplayHandle, *, follow: bool) -> None:
         """Wait for the job's end; whatever comes of it, leave its last state on the card."""
+        told: set[str] = set()
 
         def refresh() -> None:
             handle.update(job)
 
-        # A terminal cannot change what it has shown: there, only the end is shown once more.
-        live = refresh if hasattr(self._shell, "kernel") else None
+        def tell() -> None:
+            with contextlib.suppress(PyJobError):
+                for note in job.card().notes:
+                    if note not in told:
+                        told.add(note)
+                        print(note)
+
+        # A terminal cannot change what it has shown: there, what is new is printed.
+        on_change = refresh if hasattr(self._shell, "kernel") else tell
         try:
             with _detaching(job):
-                job.wait(on_line=print if follow else None, on_change=live)
+                job.wait(on_line=print if follow else None, on_change=on_change)
         finally:
             refresh()
 
@@ -162,9 +170,7 @@ class Commands:
         display(job)
 
     def delete(self, connection: Connection, names: Sequence[str]) -> None:
-        jobs = [
-            connection.get(name) for name in dict.fromkeys(names)
-        ]  # all or none
+        jobs = [connection.get(name) for name in dict.fromkeys(names)]  # all or none
         for job in jobs:
             job.delete()
             print(f"PyTorchJob {job.name!r} is deleted.")

@@ -216,11 +216,10 @@ class Client:
             pods = [Pod.from_wire(item) for item in (wire["items"] if kind == "SYNC" else [wire])]
             yield from (pod for pod in pods if _owned(pod, job))
 
-    def list_events(self, name: str) -> list[Event]:
-        """Return the events about the job `name` and its replicas, oldest first."""
-        items = self._list(f"list the events of {name!r}", f"{self._core}/events")
-        events = [Event.from_wire(item) for item in items]
-        about = [e for e in events if _about(e, name)]
+    def list_events(self, job: PyTorchJob) -> list[Event]:
+        """Return the events about `job` and its replicas, oldest first."""
+        items = self._list(f"list the events of {job.name!r}", f"{self._core}/events")
+        about = [e for e in map(Event.from_wire, items) if _about(e, job)]
         return sorted(about, key=lambda event: event.time)
 
     def read_log(self, pod: str, *, tail: int | None = None) -> bytes:
@@ -425,10 +424,11 @@ def _replica_order(pod: Pod) -> tuple[str, int]:
     return kind, int(index) if index.isdecimal() else 0
 
 
-def _about(event: Event, job: str) -> bool:
-    """Whether an event is about the job or one of its replicas."""
-    name = event.involved_object.name or ""
-    if event.involved_object.kind == "PyTorchJob":
-        return name == job
-    head, _, index = name.removeprefix(f"{job}-").partition("-")
-    return name.startswith(f"{job}-") and head in ("master", "worker") and index.isdecimal()
+def _about(event: Event, job: PyTorchJob) -> bool:
+    """Whether an event is about this job or one of its replicas, not about one before it."""
+    obj = event.involved_object
+    if obj.kind == "PyTorchJob":
+        return obj.name == job.name and job.metadata.uid in (None, obj.uid)
+    pods = {f"{job.name}-{replica}" for replica in job.replica_names}
+    created = job.metadata.creation_timestamp or ""
+    return obj.name in pods and (event.metadata.creation_timestamp or "") >= created

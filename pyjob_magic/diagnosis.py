@@ -6,8 +6,11 @@ import re
 import signal
 from collections.abc import Mapping, Sequence
 
-from pyjob_magic.models import Pod
+from pyjob_magic.models import Event, Pod
 from pyjob_magic.models.pod import ContainerState, StateTerminated
+
+# Source: ``ExitedWithCode`` in ``pkg/controller.v1/common/pod.go``, training-operator v1.9.0.
+_EXITED = re.compile(r"Pod: [^.\s]+\.(?P<pod>\S+) exited with code (?P<code>[0-9]+)")
 
 LOG_LINES = 20
 """How much of the log of a replica that failed is shown."""
@@ -46,6 +49,33 @@ def failed(pods: Sequence[Pod]) -> list[Pod]:
         for pod in pods
         if exit_code(pod) or (pod.status.phase == "Failed" and not _ended_by_deletion(pod))
     ]
+
+
+def blamed(events: Sequence[Event], job: str) -> tuple[str, str] | None:
+    """Return the replica that the events hold responsible, and how it failed; None if none.
+
+    Parameters
+    ----------
+    events
+        What was said about the job and its replicas, oldest first.
+    job
+        Name of the job, which the names of its pods begin with.
+    """
+    for event in events:
+        code = _EXITED.search(event.message or "")
+        if code and code["code"] != "0":
+            return code["pod"].removeprefix(f"{job}-"), f"exited with code {code['code']}"
+    restarted = next((event for event in events if event.reason == "BackOff"), None)
+    if restarted is None:
+        return None
+    name = restarted.involved_object.name or ""
+    return name.removeprefix(f"{job}-"), "failed again and again"
+
+
+def last_trouble(events: Sequence[Event]) -> str:
+    """Return what kept the replicas from running when they were last heard of, or nothing."""
+    of_pods = (event for event in reversed(events) if event.involved_object.kind == "Pod")
+    return next((event.message or "" for event in of_pods if event.type == "Warning"), "")
 
 
 def exit_code(pod: Pod) -> int | None:

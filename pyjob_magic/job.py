@@ -192,7 +192,7 @@ class Job:
 
     def events(self) -> EventTable:
         """Return what the control plane says about the job and its replicas, oldest first."""
-        return EventTable(self._client.list_events(self.name))
+        return EventTable(self._client.list_events(self.manifest))
 
     def replicas(self) -> list[Pod]:
         """Return the replicas as the cluster runs them, Master first."""
@@ -201,12 +201,7 @@ class Job:
     @property
     def replica_names(self) -> list[str]:
         """Names of the replicas that the job asks for, such as ``worker-1``."""
-        specs = self.manifest.spec.pytorch_replica_specs
-        return [
-            f"{kind.lower()}-{index}"
-            for kind, spec in specs.items()
-            for index in range(1 if spec.replicas is None else spec.replicas)
-        ]
+        return self.manifest.replica_names
 
     def source(self) -> str:
         """Return the code that the job runs, as it was typed.
@@ -283,7 +278,7 @@ class Job:
         logs = {pod.name: ends.get(pod.replica) or self._log_end(pod) for pod in failed.values()}
         first = diagnosis.failed_first([*failed.values()], logs)
         if first is None:
-            return JobFailedError(self.name, reason)
+            return self._failure_by_events(reason)
         return JobFailedError(
             self.name,
             reason,
@@ -292,6 +287,16 @@ class Job:
             exit_code=diagnosis.exit_code(first),
             log=logs[first.name],
         )
+
+    def _failure_by_events(self, reason: str) -> JobFailedError:
+        """Return why the job failed where no replica is left that could be blamed."""
+        events = self.events()
+        if found := diagnosis.blamed(events, self.name):
+            replica, how = found
+            log = self._log(replica, None, diagnosis.LOG_LINES).rstrip("\n")
+            return JobFailedError(self.name, reason, replica=replica, how=how, log=log)
+        trouble = diagnosis.last_trouble(events)
+        return JobFailedError(self.name, f"{reason}; before that: {trouble}" if trouble else reason)
 
     def _set_suspend(self, suspend: bool) -> Job:
         if (status := self.status).ended:

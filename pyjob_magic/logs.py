@@ -13,7 +13,7 @@ from typing import Any
 
 from pyjob_magic.client import Client, Streams
 from pyjob_magic.diagnosis import failed
-from pyjob_magic.errors import NotFoundError, PyJobError, TargetError
+from pyjob_magic.errors import InvalidError, NotFoundError, PyJobError, TargetError
 from pyjob_magic.models import Pod, PyTorchJob
 
 _BATCHES = 256  # how far replicas may run ahead of the reader before their streams wait
@@ -79,6 +79,7 @@ class Follower:
         self._evidence = threading.Event()
         self._lock = threading.Lock()
         self._seen: set[tuple[str | None, int]] = set()
+        self._names: set[str] = set()
         self._open = 0
 
     def lines(
@@ -142,6 +143,8 @@ class Follower:
                 # The last replicas may have been too brief for the watch to have told of them.
                 for pod in self._client.list_pods(self._first):
                     self._consider(pod)
+                for replica in self._first.replica_names:
+                    self._consider_kept(replica)
                 job_ended = True
                 if linger is not None:
                     calm, end = time.monotonic() + linger, time.monotonic() + 10 * linger
@@ -203,8 +206,26 @@ class Follower:
             if run in self._seen:
                 return
             self._seen.add(run)
+            self._names.add(pod.name)
             self._open += 1
         self._start(lambda: self._read(pod))
+
+    def _consider_kept(self, replica: str) -> None:
+        """Read the log of a replica that was never seen: a target may keep it though it is gone."""
+        name = f"{self._first.name}-{replica}"
+        if self._replica in (None, replica) and name not in self._names:
+            with self._lock:
+                self._open += 1
+            self._start(lambda: self._read_kept(name, replica))
+
+    def _read_kept(self, pod_name: str, replica: str) -> None:
+        try:
+            log = self._client.read_log(pod_name, tail=self._tail)
+            self._put([_line(replica, text) for text in log.removesuffix(b"\n").split(b"\n")])
+        except (NotFoundError, InvalidError):
+            pass  # it has never run
+        finally:
+            self._put(_Mark.STREAM_ENDED)
 
     def _read(self, pod: Pod) -> None:
         received = 0
@@ -215,7 +236,7 @@ class Follower:
                     for chunk in self._from(pod, received):
                         received += len(chunk)
                         *whole, rest = (rest + chunk).split(b"\n")
-                        self._put([_line(pod, text) for text in whole])
+                        self._put([_line(pod.replica, text) for text in whole])
                     break
                 except NotFoundError:
                     break  # deleted before its log was read
@@ -227,7 +248,7 @@ class Follower:
                         received, rest = 0, b""
                     time.sleep(0.1 * 2**attempt)
             if rest:
-                self._put([_line(pod, rest)])
+                self._put([_line(pod.replica, rest)])
         finally:
             self._put(_Mark.STREAM_ENDED)
 
@@ -247,7 +268,7 @@ class _Mark(Enum):
 _Item = list[LogLine] | _Mark | PyJobError
 
 
-def _line(pod: Pod, text: bytes) -> LogLine:
+def _line(replica: str, text: bytes) -> LogLine:
     # Of a progress bar, which returns to the start of its line, the last state counts.
     shown = text.rstrip(b"\r").rpartition(b"\r")[2]
-    return LogLine(pod.replica, shown.decode(errors="replace"))
+    return LogLine(replica, shown.decode(errors="replace"))

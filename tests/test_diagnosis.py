@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pyjob_magic.diagnosis import exit_code, failed, failed_first, how
-from pyjob_magic.models import Pod
+from pyjob_magic.diagnosis import blamed, exit_code, failed, failed_first, how, last_trouble
+from pyjob_magic.models import Event, Pod
 from pyjob_magic.models.pod import ContainerState, StateTerminated
 
 RESET = "RuntimeError: [../gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]"
@@ -81,6 +81,46 @@ def test_a_restarted_replica_has_failed_before() -> None:
     pod.metadata.deletion_timestamp = "2026-01-01T00:00:05Z"
 
     assert exit_code(pod) == 7
+
+
+def an_event(kind: str, name: str, reason: str, message: str) -> Event:
+    obj = {"kind": kind, "name": name}
+    wire = {"involvedObject": obj, "reason": reason, "message": message, "type": "Warning"}
+    return Event.from_wire(wire)
+
+
+EXITED = [
+    an_event("PyTorchJob", "j", "ExitedWithCode", "Pod: ns.j-master-0 exited with code 0"),
+    an_event("PyTorchJob", "j", "ExitedWithCode", "Pod: ns.j-worker-1 exited with code 3"),
+    an_event("PyTorchJob", "j", "ExitedWithCode", "Pod: ns.j-worker-0 exited with code 1"),
+]
+BACK_OFF = [an_event("Pod", "j-worker-2", "BackOff", "Back-off restarting failed container")]
+
+
+@pytest.mark.parametrize(
+    ("events", "found"),
+    [
+        (EXITED, ("worker-1", "exited with code 3")),
+        (BACK_OFF, ("worker-2", "failed again and again")),
+        (EXITED[:1], None),
+    ],
+)
+def test_events_tell_who_failed_where_no_replica_is_left(
+    events: list[Event], found: tuple[str, str] | None
+) -> None:
+    """The operator removes replicas, what it said of them stays."""
+    assert blamed(events, "j") == found
+
+
+def test_the_last_trouble_of_a_pod_is_told() -> None:
+    """What kept a job from running explains why it missed its deadline."""
+    events = [
+        an_event("Pod", "j-master-0", "FailedScheduling", "Insufficient memory"),
+        an_event("PyTorchJob", "j", "PyTorchJobFailed", "deadline"),
+    ]
+
+    assert last_trouble(events) == "Insufficient memory"
+    assert last_trouble([]) == ""
 
 
 def test_without_a_failure_nobody_is_named() -> None:

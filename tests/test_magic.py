@@ -188,6 +188,40 @@ def test_failure_is_told_also_where_the_replicas_are_gone(shell: Shell, options:
         assert set(failed.value.log.splitlines()) == {"so far"}  # of one run or of two
 
 
+def test_waiting_tells_why_a_job_cannot_run(shell: Shell) -> None:
+    """A terminal prints what is new; the error at the deadline says what was in the way."""
+    with capture_output() as shown, pytest.raises(errors.JobFailedError) as failed:
+        shell.ipython.run_cell_magic("pytorchjob", "big --memory 900Ti --timeout 2s --wait", "1")
+
+    assert "Insufficient memory" in shown.stdout
+    assert "specified deadline; before that: " in str(failed.value)
+    assert "Insufficient memory" in str(failed.value)
+
+
+def test_a_worker_that_fails_after_the_master_is_told(shell: Shell) -> None:
+    """The job counts as succeeded, as upstream has it; the card says what happened."""
+    # The Worker ends when the Master is over: it loses its connection.
+    source = (
+        "import os, socket\n"
+        "master = socket.socket()\n"
+        "if os.environ['RANK'] == '0':\n"
+        "    master.bind(('127.0.0.1', int(os.environ['MASTER_PORT'])))\n"
+        "    master.listen()\n"
+        "    worker, _ = master.accept()\n"
+        "    raise SystemExit(0)\n"
+        "while master.connect_ex(('127.0.0.1', int(os.environ['MASTER_PORT']))): pass\n"
+        "master.recv(1)\n"
+        "import time; time.sleep(1)\n"
+        "raise SystemExit(5)"
+    )
+    shell.cell("late --workers 1 -o job", source)
+    job: Job = shell.ipython.user_ns["job"]
+    assert job.wait(20).state == "Succeeded"
+
+    card = shell.line("show late")
+    assert "worker-0 exited with code 5; the job succeeds with its Master" in card
+
+
 @pytest.mark.usefixtures("interruptible")
 def test_interrupted_following_leaves_the_last_state(shell: Shell, tmp_path: Path) -> None:
     """The card of a cell that stops following says Running, not what it said at first."""
@@ -422,6 +456,21 @@ class TestVerbs:
 
         assert shell.line("logs gone") == "[master-0] rank 0\n[worker-0] rank 1\n"
         assert shell.line("logs gone --replica master-0") == "rank 0\n"
+        assert sorted(shell.line("logs gone --follow").splitlines()) == [
+            "[master-0] rank 0",
+            "[worker-0] rank 1",
+        ]
+        with pytest.raises(errors.JobFailedError, match="worker-0 exited with code 1"):
+            shell.line("wait gone")
+
+    def test_events_are_those_of_this_job(self, shell: Shell) -> None:
+        with pytest.raises(errors.JobFailedError):
+            shell.cell("again --wait", "raise SystemExit(1)")
+        shell.line("delete again")
+        shell.cell("again --wait")
+
+        assert "PyTorchJobFailed" not in shell.line("events again")
+        assert "PyTorchJobSucceeded" in shell.line("events again")
 
     def test_suspend_and_resume(self, shell: Shell, tmp_path: Path) -> None:
         go = tmp_path / "go"

@@ -397,7 +397,10 @@ class Controller:
         except ValueError:
             return  # the kubelet will say so
         remarks = caveats(job, python)
-        if crowded := scheduler.overcommitted(_used(placed), self._capacity):
+        pods = list(placed)
+        own = [pod for pod in pods if job["metadata"]["uid"] in owners(pod)]
+        crowded = scheduler.overcommitted(_used(pods), self._capacity)
+        if crowded and _used(own).get("cpu"):
             remarks.append(operator.Remark("Warning", "CPUOvercommitted", crowded, once=True))
         for remark in remarks:
             self.recorder.record(

@@ -106,7 +106,7 @@ def overcommitted(used: Amounts, capacity: Amounts) -> str:
     if asked <= there:
         return ""
     return (
-        f"the replicas ask for {_plain(asked)} CPUs and share the {_plain(there)} of this machine"
+        f"all replicas ask for {_plain(asked)} CPUs and share the {_plain(there)} of this machine"
     )
 
 

@@ -127,3 +127,12 @@ class PyTorchJob(KubeObject):
     kind: Literal["PyTorchJob"] = "PyTorchJob"
     spec: PyTorchJobSpec
     status: JobStatus = Field(default_factory=JobStatus)
+
+    @property
+    def replica_names(self) -> list[str]:
+        """Names of the replicas that are asked for: ``master-0``, ``worker-0``, ``worker-1``."""
+        return [
+            f"{kind.lower()}-{index}"
+            for kind, spec in self.spec.pytorch_replica_specs.items()
+            for index in range(_count(spec))
+        ]

@@ -52,7 +52,7 @@ def test_a_resource_that_is_not_here_never_fits() -> None:
 def test_cpus_are_shared_and_that_is_said() -> None:
     assert schedule([group("a", 3, cpu=1)], {}, MACHINE).admitted == ["a"]
     assert overcommitted({"cpu": Decimal(3)}, MACHINE) == (
-        "the replicas ask for 3 CPUs and share the 2 of this machine"
+        "all replicas ask for 3 CPUs and share the 2 of this machine"
     )
     assert overcommitted({"cpu": Decimal(2)}, MACHINE) == ""
 
