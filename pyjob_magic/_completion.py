@@ -73,6 +73,8 @@ def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> It
         return []
     if fragment.startswith("-"):
         return verb_parser(words[0]).flags()
+    if words[-1] in ("-n", "--namespace"):
+        return ["default"]
     if words[-1] == "--replica":
         return _replicas(magics, words)
     if words[-1] == "--on" or words == ["use"]:
@@ -80,7 +82,8 @@ def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> It
     verb = VERBS[words[0]]
     if not verb.takes_job or words[-1].startswith("-"):
         return []
-    return _job_names(magics, _said(words, "--on"), _said(words, "-n", "--namespace"))
+    names = _job_names(magics, _said(words, "--on"), _said(words, "-n", "--namespace"))
+    return [name for name in names if name not in words]
 
 
 def _said(words: list[str], *flags: str) -> str | None:

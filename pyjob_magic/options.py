@@ -230,7 +230,11 @@ class CellOptions(JobOptions):
     """The options of a job and what to do with it."""
 
     namespace: str | None = _said(
-        "Namespace of the job (the target's).", "NAME", values.namespace, short="-n"
+        "Namespace of the job (the target's).",
+        "NAME",
+        values.namespace,
+        short="-n",
+        choices=("default",),
     )
     on: str | None = _said("Target to run on (local).", "TARGET")
     dry_run: str | None = _said(

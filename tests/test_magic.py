@@ -560,6 +560,7 @@ class TestTab:
             ("%pytorchjob sus", ["suspend"]),
             ("%pytorchjob logs x --re", ["--replica"]),
             ("%pytorchjob use l", ["local"]),
+            ("%pytorchjob list -n ", ["default"]),
             ("%%pytorchjob x --memory 1", ["16Gi", "1Gi"]),
             ("%%pytorchjob x --mount m", ["memory:"]),
         ],
@@ -572,7 +573,7 @@ class TestTab:
         shell.cell("digits-2")
 
         assert completions(shell, "%pytorchjob show dig") == ["digits-1", "digits-2"]
-        assert completions(shell, "%pytorchjob delete digits-1 digits-") == ["digits-1", "digits-2"]
+        assert completions(shell, "%pytorchjob delete digits-1 digits-") == ["digits-2"]
         assert completions(shell, "%pytorchjob show -n elsewhere dig") == []
 
     def test_replicas_of_a_job(self, shell: Shell) -> None:
