@@ -12,6 +12,10 @@ from typing import TypeVar
 
 import psutil
 
+from pyjob_magic.local import launcher
+from pyjob_magic.local.home import Home
+from tests.guardian import guard
+
 VARIABLE = "PYJOB_MAGIC_HOME"
 
 T = TypeVar("T")
@@ -27,12 +31,13 @@ def temporary_home() -> Iterator[Path]:
         If a process that was started for this directory outlives its API.
     """
     home = Path(tempfile.mkdtemp(prefix="pyjob-test-"))
+    guard(home)
     try:
         yield home
     finally:
         try:
             if any(home.iterdir()):  # else nobody started an API here
-                _stop_api(home)
+                launcher.stop(Home(home), force=True)
         finally:
             survivors = _given_time_to_end(home)
             for process in survivors:
@@ -64,14 +69,6 @@ def eventually(
             raise AssertionError(f"not within {timeout:g} s: {condition}; last seen: {found!r}")
         time.sleep(every)
     return found
-
-
-def _stop_api(home: Path) -> None:
-    # Here, not above: what needs no API must not fail because the API cannot be imported.
-    from pyjob_magic.local import launcher
-    from pyjob_magic.local.home import Home
-
-    launcher.stop(Home(home), force=True)
 
 
 def _given_time_to_end(home: Path, timeout: float = 5.0) -> list[psutil.Process]:

@@ -11,7 +11,6 @@ import pytest
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.launcher import Endpoint, ensure_running
 from tests.local.api import Api
-from tests.local.guardian import Guardian, guardian
 from tests.state import temporary_home
 
 # Restarts after the first wait this long, doubled each time; Kubernetes begins with 10 s.
@@ -19,15 +18,8 @@ BACKOFF_SECONDS = 0.2
 
 
 @pytest.fixture(scope="session")
-def watch_over() -> Iterator[Guardian]:
-    with guardian() as it:
-        yield it
-
-
-@pytest.fixture(scope="session")
-def api_home(watch_over: Guardian) -> Iterator[Home]:
+def api_home() -> Iterator[Home]:
     with temporary_home() as path:
-        watch_over.guard(path)
         yield Home(path)
 
 
@@ -54,10 +46,9 @@ def api(http: httpx.Client, request: pytest.FixtureRequest) -> Iterator[Api]:
 
 
 @pytest.fixture
-def own_home(watch_over: Guardian) -> Iterator[Home]:
+def own_home() -> Iterator[Home]:
     """Lend a state directory to a test that stops the API."""
     with temporary_home() as path:
-        watch_over.guard(path)
         yield Home(path)
 
 
