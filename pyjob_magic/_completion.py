@@ -20,6 +20,7 @@ from pyjob_magic.options import CellOptions, Option, flag, options
 
 if TYPE_CHECKING:
     from pyjob_magic._magic import PyTorchJobMagics
+    from pyjob_magic.connection import Connection
 
 _LINE = re.compile(r"\s*(%%?)pytorchjob\s+(.*)", re.DOTALL)
 
@@ -82,8 +83,7 @@ def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> It
     verb = VERBS[words[0]]
     if not verb.takes_job or words[-1].startswith("-"):
         return []
-    names = _job_names(magics, _said(words, "--on"), _said(words, "-n", "--namespace"))
-    return [name for name in names if name not in words]
+    return [name for name in _job_names(magics, words) if name not in words]
 
 
 def _said(words: list[str], *flags: str) -> str | None:
@@ -118,16 +118,19 @@ def _files(fragment: str) -> Iterable[str]:
 def _replicas(magics: PyTorchJobMagics, words: list[str]) -> Iterable[str]:
     names = [word for word in words[1:] if not word.startswith("-")]
     try:
-        connection = magics.commands.connection(_said(words, "--on"), _said(words, "-n"))
-        return connection.get(names[0]).replica_names if names else []
+        return _connection(magics, words).get(names[0]).replica_names if names else []
     except PyJobError:
         return []
 
 
-def _job_names(
-    magics: PyTorchJobMagics, target: str | None, namespace: str | None
-) -> Iterable[str]:
+def _job_names(magics: PyTorchJobMagics, words: list[str]) -> Iterable[str]:
     try:
-        return [job.name for job in magics.commands.connection(target, namespace).list()]
+        return [job.name for job in _connection(magics, words).list()]
     except PyJobError:  # a Tab that finds nothing must not print a traceback
         return []
+
+
+def _connection(magics: PyTorchJobMagics, words: list[str]) -> Connection:
+    """Return the connection that the verb will use, by what has been typed so far."""
+    target, namespace = _said(words, "--on"), _said(words, "-n", "--namespace")
+    return magics.commands.connection(target, namespace)

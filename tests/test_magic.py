@@ -580,6 +580,7 @@ class TestTab:
         shell.cell("two --workers 1")
 
         assert completions(shell, "%pytorchjob logs two --replica ") == ["master-0", "worker-0"]
+        assert completions(shell, "%pytorchjob logs two --namespace elsewhere --replica m") == []
 
     def test_files(self, shell: Shell, tmp_path: Path) -> None:
         (tmp_path / "job.yaml").touch()
