@@ -174,7 +174,7 @@ class Client:
         )
 
     def follow_job(
-        self, name: str, *, version: str | None = None, streams: Streams | None = None
+        self, name: str, *, streams: Streams, version: str | None = None
     ) -> Iterator[PyTorchJob | None]:
         """Yield the job `name` as it is now and after each change; None when it is gone.
 
@@ -230,9 +230,7 @@ class Client:
         )
         return response.content
 
-    def follow_log(
-        self, pod: str, *, tail: int | None = None, streams: Streams | None = None
-    ) -> Iterator[bytes]:
+    def follow_log(self, pod: str, *, streams: Streams, tail: int | None = None) -> Iterator[bytes]:
         """Yield the log of `pod` as it comes, until the container has ended."""
         action = f"follow the log of {pod}"
         request = self._http.build_request(
@@ -283,7 +281,7 @@ class Client:
         path: str,
         selector: Mapping[str, str],
         version: str | None,
-        streams: Streams | None,
+        streams: Streams,
     ) -> Iterator[tuple[str, Any]]:
         """Yield a list as ``SYNC`` and every change after it; again after each interruption.
 
@@ -292,7 +290,7 @@ class Client:
         Gives up when nothing answers several times in a row.
         """
         failures = 0
-        while streams is None or not streams.closed:
+        while not streams.closed:
             started = time.monotonic()
             try:
                 if version is None:
@@ -318,7 +316,7 @@ class Client:
         path: str,
         selector: Mapping[str, str],
         version: str,
-        streams: Streams | None,
+        streams: Streams,
     ) -> Iterator[tuple[str, Any]]:
         timing = {"watch": "true", "timeoutSeconds": str(_WATCH_SECONDS)}
         request = self._http.build_request(
@@ -337,11 +335,11 @@ class Client:
 
     @contextlib.contextmanager
     def _stream(
-        self, action: str, request: httpx.Request, streams: Streams | None
+        self, action: str, request: httpx.Request, streams: Streams
     ) -> Iterator[httpx.Response]:
         with self._translating(action):
             response = self._send(action, request, stream=True)
-            with (streams or Streams()).opened(response):
+            with streams.opened(response):
                 yield response
 
     def _ask(self, action: str, method: str, path: str, **content: Any) -> Any:

@@ -78,8 +78,7 @@ class Follower:
         self._streams = Streams()
         self._evidence = threading.Event()
         self._lock = threading.Lock()
-        self._seen: set[tuple[str | None, int]] = set()
-        self._names: set[str] = set()
+        self._seen: set[tuple[str, str | None, int]] = set()  # runs: pod, its uid, restarts
         self._open = 0
 
     def lines(
@@ -201,22 +200,24 @@ class Follower:
             return
         if not (container.state.running or container.state.terminated):
             return
-        run = (pod.metadata.uid, container.restart_count)
+        run = (pod.name, pod.metadata.uid, container.restart_count)
         with self._lock:
             if run in self._seen:
                 return
             self._seen.add(run)
-            self._names.add(pod.name)
             self._open += 1
         self._start(lambda: self._read(pod))
 
     def _consider_kept(self, replica: str) -> None:
         """Read the log of a replica that was never seen: a target may keep it though it is gone."""
         name = f"{self._first.name}-{replica}"
-        if self._replica in (None, replica) and name not in self._names:
-            with self._lock:
-                self._open += 1
-            self._start(lambda: self._read_kept(name, replica))
+        if self._replica not in (None, replica):
+            return
+        with self._lock:
+            if any(pod_name == name for pod_name, *_ in self._seen):
+                return
+            self._open += 1
+        self._start(lambda: self._read_kept(name, replica))
 
     def _read_kept(self, pod_name: str, replica: str) -> None:
         try:

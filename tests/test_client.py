@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from pyjob_magic import errors
-from pyjob_magic.client import Client, Target
+from pyjob_magic.client import Client, Streams, Target
 from pyjob_magic.connection import Connection
 from pyjob_magic.models import PyTorchJob
 from tests.data import SEED, read
@@ -171,7 +171,7 @@ def test_watch_goes_on_after_an_interruption() -> None:
             raise answer
         return httpx.Response(200, text=json.dumps(answer) + "\n")
 
-    changes = list(a_client(serve).follow_job("j"))
+    changes = list(a_client(serve).follow_job("j", streams=Streams()))
 
     assert seen == ["1", "7", "9"]
     assert [job and job.metadata.resource_version for job in changes] == ["1", "7", "9", None]
