@@ -148,7 +148,7 @@ def _shm_size(job: Wire, size: str) -> None:
         for volume in volumes:
             volume.update(_memory(size))
         if not volumes:
-            mount(template, "dshm", _memory(size), "/dev/shm")  # noqa: S108
+            mount(template, "dshm", _memory(size), "/dev/shm")  # noqa: S108 - as above
 
 
 def _memory(size: str) -> Wire:

@@ -58,7 +58,7 @@ def _moved(spec: Json) -> Iterator[tuple[str, str]]:
         for mount in container.get("volumeMounts") or ():
             name, path = mount["name"], mount["mountPath"]
             # The machine has a /dev/shm; the source is looked for in the right place.
-            if name in laid_out and path != "/dev/shm" and name != _SOURCE:  # noqa: S108
+            if name in laid_out and path != "/dev/shm" and name != _SOURCE:  # noqa: S108 - a mount
                 yield "VolumeElsewhere", f'volume "{name}" is at $PYJOB_ROOT{path}, not at {path}'
 
 
