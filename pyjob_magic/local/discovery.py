@@ -11,10 +11,13 @@ from starlette.routing import Route
 
 from pyjob_magic import __version__
 from pyjob_magic.local.objects import Json
-from pyjob_magic.local.resources import CONFIG_MAPS, EVENTS, JOBS, NAMESPACES, PODS, Resource
+from pyjob_magic.local.resources import JOBS, NAMESPACES, PODS, STORED, Resource
 from pyjob_magic.local.wire import answer
 
 _GROUP_VERSION = {"groupVersion": JOBS.api_version, "version": "v1"}
+_CORE = tuple(
+    sorted((NAMESPACES, *(r for r in STORED if not r.group)), key=lambda resource: resource.plural)
+)
 _GROUP: Json = {
     "name": JOBS.group,
     "versions": [_GROUP_VERSION],
@@ -29,7 +32,7 @@ def routes() -> list[Route]:
         "/api": {"kind": "APIVersions", "versions": ["v1"]},
         "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_GROUP]},
         f"/apis/{JOBS.group}": {"kind": "APIGroup", "apiVersion": "v1", **_GROUP},
-        PODS.root: _resources("v1", (CONFIG_MAPS, EVENTS, NAMESPACES, PODS), "pods/log"),
+        PODS.root: _resources("v1", _CORE, "pods/log"),
         JOBS.root: _resources(JOBS.api_version, (JOBS,), "pytorchjobs/status"),
     }
     return [

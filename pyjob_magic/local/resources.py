@@ -79,8 +79,11 @@ EVENTS = Resource("events", "Event", short_names=("ev",))
 CONFIG_MAPS = Resource(
     "configmaps", "ConfigMap", verbs=(*_READ, *_REMOVE, "create"), short_names=("cm",)
 )
+SECRETS = Resource("secrets", "Secret", verbs=(*_READ, *_REMOVE))
+SERVICES = Resource("services", "Service", verbs=(*_READ, *_REMOVE), short_names=("svc",))
 NAMESPACES = Resource(
     "namespaces", "Namespace", verbs=("get", "list"), short_names=("ns",), namespaced=False
 )
+NODES = Resource("nodes", "Node", short_names=("no",), namespaced=False)
 
-STORED = (JOBS, PODS, EVENTS, CONFIG_MAPS)
+STORED = (JOBS, PODS, EVENTS, CONFIG_MAPS, SECRETS, SERVICES)

@@ -20,7 +20,10 @@ _FIELD = re.compile(r"(?P<key>[A-Za-z.]+)(?P<op>==|=|!=)(?P<value>.*)")
 FIELDS = {
     "pytorchjobs": ("metadata.name", "metadata.namespace"),
     "configmaps": ("metadata.name", "metadata.namespace"),
-    "namespaces": ("metadata.name",),
+    "secrets": ("metadata.name", "metadata.namespace", "type"),
+    "services": ("metadata.name", "metadata.namespace", "spec.clusterIP", "spec.type"),
+    "namespaces": ("metadata.name", "status.phase"),
+    "nodes": ("metadata.name", "spec.unschedulable"),
     "pods": (
         "metadata.name",
         "metadata.namespace",
