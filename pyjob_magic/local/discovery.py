@@ -11,13 +11,11 @@ from starlette.routing import Route
 
 from pyjob_magic import __version__
 from pyjob_magic.local.objects import Json
-from pyjob_magic.local.resources import JOBS, NAMESPACES, PODS, STORED, Resource
+from pyjob_magic.local.resources import JOBS, PODS, STORED, Resource
 from pyjob_magic.local.wire import answer
 
 _GROUP_VERSION = {"groupVersion": JOBS.api_version, "version": "v1"}
-_CORE = tuple(
-    sorted((NAMESPACES, *(r for r in STORED if not r.group)), key=lambda resource: resource.plural)
-)
+_CORE = tuple(sorted((r for r in STORED if not r.group), key=lambda resource: resource.plural))
 _GROUP: Json = {
     "name": JOBS.group,
     "versions": [_GROUP_VERSION],

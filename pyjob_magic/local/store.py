@@ -195,7 +195,7 @@ class Store:
             409, if the name is taken.
         """
         meta = obj["metadata"]
-        if self.find(resource, meta["namespace"], meta["name"]) is not None:
+        if self.find(resource, meta.get("namespace", ""), meta["name"]) is not None:
             raise exists(resource, meta["name"])
         return self._write(resource, obj, "ADDED")
 
@@ -244,11 +244,12 @@ class Store:
         with self.transaction():
             self._version += 1
             meta = obj["metadata"]
+            namespace = meta.get("namespace", "")  # cluster-scoped objects have none
             meta["resourceVersion"] = str(self._version)
             text = json.dumps(
                 obj, ensure_ascii=True, separators=(",", ":"), sort_keys=resource.custom
             )
-            place = (resource.plural, meta["namespace"], meta["name"])
+            place = (resource.plural, namespace, meta["name"])
             if change == "DELETED":
                 self._db.execute(
                     "DELETE FROM objects WHERE resource=? AND namespace=? AND name=?", place
@@ -259,9 +260,7 @@ class Store:
                     "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)",
                     (*place, meta["uid"], _owner(obj), about, text),
                 )
-            entry = Change(
-                self._version, change, resource.plural, meta["namespace"], meta["uid"], text
-            )
+            entry = Change(self._version, change, resource.plural, namespace, meta["uid"], text)
             self._db.execute(
                 "INSERT INTO history (version, type, resource, namespace, uid, json)"
                 " VALUES (?, ?, ?, ?, ?, ?)",

@@ -180,7 +180,7 @@ def test_a_config_map_of_more_than_a_mebibyte(api: Api) -> None:
 
 
 def test_methods_that_are_not_allowed(api: Api) -> None:
-    response = api.http.post(api.core("events"), json={})
+    response = api.http.post(api.core("services"), json={})
     assert response.status_code == 405
     assert response.json()["reason"] == "MethodNotAllowed"
 
