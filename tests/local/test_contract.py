@@ -33,13 +33,13 @@ def settled(body: Any, namespace: str) -> Any:
 
 
 def send(api: Api, request: dict[str, Any]) -> httpx.Response:
-    body = request.get("body")
+    headers = {name.lower(): value for name, value in request.get("headers", {}).items()}
     return api.http.request(
         request["method"],
         request["path"].replace("/kube-test/", f"/{api.namespace}/"),
         params=request.get("params"),
-        content=json.dumps(body) if body is not None else None,
-        headers={"content-type": "application/json", **request.get("headers", {})},
+        content=json.dumps(request["body"]) if "body" in request else None,
+        headers={"content-type": "application/json", **headers},
     )
 
 
