@@ -144,7 +144,7 @@ def test_a_watch_tells_creation_change_and_deletion(api: Api) -> None:
     assert list(dict.fromkeys(kinds)) == [line["type"] for line in lines]
     assert told[-2]["object"]["metadata"]["labels"] == {"a": "b"}
     versions = [int(line["object"]["metadata"]["resourceVersion"]) for line in told]
-    assert versions == sorted(set(versions))
+    assert versions[:-1] == sorted(set(versions))
 
 
 def test_a_watch_from_before_the_history_is_told_so(api: Api) -> None:
