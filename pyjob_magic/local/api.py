@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from pyjob_magic.local import discovery, intake, logs, query, selectors
+from pyjob_magic.local.bodies import media_type, read_object
 from pyjob_magic.local.controller import Controller
 from pyjob_magic.local.deletion import DeleteOptions, Deletion
 from pyjob_magic.local.namespaces import Namespaces
@@ -28,9 +29,8 @@ from pyjob_magic.local.status import (
     not_found,
 )
 from pyjob_magic.local.watching import watch
-from pyjob_magic.local.wire import answer, deleted, in_order, listing, media_type, read_json
+from pyjob_magic.local.wire import answer, deleted, in_order, listing
 
-_JSON = ("application/json",)
 _MERGE_PATCH = "application/merge-patch+json"
 _PATCHES = ("application/json-patch+json", _MERGE_PATCH, "application/apply-patch+yaml")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -136,7 +136,7 @@ class _Api:
     def create(self, resource: Resource) -> Handler:
         async def handle(request: Request) -> Response:
             namespace = _namespace(request)
-            obj = await read_json(request, _JSON, resource.kind)
+            obj = await read_object(request, resource.kind)
             validation = query.field_validation(request.query_params)
             warnings = intake.new_object(resource, obj, namespace, validation)
             if query.dry_run(request.query_params):
@@ -153,7 +153,7 @@ class _Api:
 
     def put(self, resource: Resource, part: str = "spec") -> Handler:
         async def handle(request: Request) -> Response:
-            obj = await read_json(request, _JSON, resource.kind)
+            obj = await read_object(request, resource.kind)
             warnings = intake.take_in(resource, obj, query.field_validation(request.query_params))
             intake.check_namespace(obj, _namespace(request))
             old = self._asked(request, resource)
@@ -212,7 +212,7 @@ class _Api:
         return answer(request, scale_of(self._asked(request, JOBS)))
 
     async def put_scale(self, request: Request) -> Response:
-        scale = await read_json(request, _JSON, "Scale")
+        scale = await read_object(request, "Scale")
         return self._rescale(request, self._asked(request, JOBS), scale)
 
     async def patch_scale(self, request: Request) -> Response:
@@ -261,7 +261,7 @@ class _Api:
         kind = media_type(request)
         if kind in _PATCHES and kind != _MERGE_PATCH:
             raise bad_request(f"{kind} is not served here: send {_MERGE_PATCH}")
-        change = await read_json(request, _PATCHES, "merge patch")
+        change = await read_object(request, "merge patch", _PATCHES)
         if not isinstance(change, dict):
             raise bad_request("a merge patch of an object must be an object")
         return change
@@ -315,7 +315,7 @@ async def _delete_options(request: Request) -> DeleteOptions:
     """Return the DeleteOptions of a request, from its body and its query."""
     body: Any = {}
     if request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers:
-        body = await read_json(request, _JSON, "DeleteOptions")
+        body = await read_object(request, "DeleteOptions")
         if not isinstance(body, dict):
             raise bad_request("DeleteOptions must be an object")
     params = request.query_params
