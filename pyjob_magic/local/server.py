@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pyjob_magic import __version__
-from pyjob_magic.local import query
+from pyjob_magic.local import orphans, query
 from pyjob_magic.local.api import application
 from pyjob_magic.local.controller import Controller
 from pyjob_magic.local.guard import Guard
@@ -59,6 +59,7 @@ def serve(home: Home, ready: int | None = None) -> None:
     idle = seconds("PYJOB_MAGIC_IDLE_SECONDS", _IDLE_SECONDS)
     home.create()
     lock = _lock(home)
+    orphans.take_in()
     try:
         asyncio.run(_serve(home, ready, idle))
     finally:

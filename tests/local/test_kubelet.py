@@ -13,10 +13,10 @@ import pytest
 
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.kubelet import Kubelet
-from pyjob_magic.local.process import _ended
 from pyjob_magic.local.recorder import Recorder
 from pyjob_magic.local.resources import PODS
 from pyjob_magic.local.store import Store
+from pyjob_magic.local.trees import ended
 from tests.state import VARIABLE, processes_with
 
 POD = {
@@ -70,7 +70,7 @@ def test_the_end_of_a_process_is_seen_without_pidfd(monkeypatch: pytest.MonkeyPa
     with subprocess.Popen(["sleep", "600"]) as process:
 
         async def wait() -> None:
-            waiting = asyncio.create_task(_ended(process.pid))
+            waiting = asyncio.create_task(ended(process.pid))
             await asyncio.sleep(0)
             process.kill()
             process.wait()  # it is gone now, not even a zombie
