@@ -1,8 +1,8 @@
 """The kubelet: runs the pods of this machine, one task each.
 
 A pod's directory ``pods/<uid>/`` holds ``work`` (where its programs start), ``root`` (its volumes,
-by mount path) and, for each container and each of its runs, a directory with the log, the pid and
-the exit code. That is all the state there is: a kubelet that finds such a
+by mount path) and, for each container and each of its runs, a directory with the log and its
+times, the pid and the exit code. That is all the state there is: a kubelet that finds such a
 directory goes on where the last one stopped.
 """
 
@@ -26,6 +26,7 @@ from pyjob_magic.local.references import MissingError
 from pyjob_magic.local.resources import CONFIG_MAPS, JOBS, PODS
 from pyjob_magic.local.settings import seconds
 from pyjob_magic.local.store import Store
+from pyjob_magic.local.timekeeper import Timekeeper
 from pyjob_magic.local.volumes import MountError, lay_out
 
 COMPONENT = "kubelet"
@@ -57,6 +58,7 @@ class Kubelet:
         self.first_backoff = seconds("PYJOB_MAGIC_BACKOFF_SECONDS", _FIRST_BACKOFF)
         self.on_end: Callable[[str], None] = lambda _: None
         self._pods: dict[str, _PodRunner] = {}
+        self.timekeeper = Timekeeper()
         self.next_config_map = asyncio.Event()  # set by the next ConfigMap that comes or changes
         self._sweepers: set[asyncio.Task[None]] = set()
 
@@ -248,7 +250,8 @@ class _PodRunner:
                 self._report()
             if self._stopping.is_set():
                 process.kill()
-            code = await process.wait()
+            with self._kubelet.timekeeper.watching(process.log):
+                code = await process.wait()
         finally:
             self._live.remove(process)
         if not self._stopping.is_set():
