@@ -14,6 +14,7 @@ from pyjob_magic.local import discovery, intake, logs, query, selectors
 from pyjob_magic.local.bodies import media_type, read_object
 from pyjob_magic.local.controller import Controller
 from pyjob_magic.local.deletion import DeleteOptions, Deletion
+from pyjob_magic.local.logoptions import LogOptions
 from pyjob_magic.local.namespaces import Namespaces
 from pyjob_magic.local.objects import Json, is_dns_label, terminating
 from pyjob_magic.local.patches import merge
@@ -222,17 +223,15 @@ class _Api:
 
     async def log(self, request: Request) -> Response:
         namespace, name = _namespace(request), request.path_params["name"]
-        options = logs.LogOptions.parse(request.query_params)
+        options = LogOptions.parse(request.query_params, name)
         pod = self._store.find(PODS, namespace, name)
         if pod is None and (kept := self._controller.kept_run(namespace, name, options.container)):
-            body = logs.stream_kept(kept, options)
-            return StreamingResponse(body, media_type="text/plain")
+            return StreamingResponse(logs.stream(kept, options), media_type="text/plain")
         pod = pod or self._store.get(PODS, namespace, name)
         run = logs.choose(self._controller.kubelet, pod, options)
         if run is None:
             return Response(status_code=204)
-        body = logs.stream(self._store, pod, run, options)
-        return StreamingResponse(body, media_type="text/plain")
+        return StreamingResponse(logs.stream(run, options), media_type="text/plain")
 
     def _asked(self, request: Request, resource: Resource) -> Json:
         """Return the object that a request is about."""

@@ -138,28 +138,6 @@ def test_a_followed_log_arrives_line_by_line_and_ends_with_the_replica(talker: A
     talker.wait("j", "Succeeded")
 
 
-@pytest.mark.parametrize(
-    ("tail", "text"), [(0, ""), (1, "c\n"), (2, "b\nc\n"), (3, "a\nb\nc\n"), (9, "a\nb\nc\n")]
-)
-def test_tail_lines(api: Api, tail: int, text: str) -> None:
-    api.submit(a_job(code="print('a\\nb\\nc')"))
-    api.wait("j", "Succeeded")
-    assert api.log("j-master-0", tailLines=tail) == text
-
-
-def test_the_tail_of_a_long_log_without_a_last_newline(api: Api) -> None:
-    api.submit(a_job(code="print('x' * 600000 + '\\n' + 'y' * 600000 + '\\nend', end='')"))
-    api.wait("j", "Succeeded")
-    assert api.log("j-master-0", tailLines=1) == "end"
-    assert api.log("j-master-0", tailLines=2) == "y" * 600000 + "\nend"
-
-
-def test_limit_bytes(api: Api) -> None:
-    api.submit(a_job(code="print('0123456789')"))
-    api.wait("j", "Succeeded")
-    assert api.log("j-master-0", limitBytes=4) == "0123"
-
-
 def test_bytes_arrive_as_they_were_printed(api: Api) -> None:
     api.submit(a_job(code="import sys; sys.stdout.buffer.write(bytes(range(256)))"))
     api.wait("j", "Succeeded")
