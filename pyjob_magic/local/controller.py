@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable
 from decimal import Decimal
 
-from pyjob_magic.local import machine, operator, podstatus, scheduler
+from pyjob_magic.local import machine, nodes, operator, podstatus, scheduler
 from pyjob_magic.local.caveats import caveats
 from pyjob_magic.local.dependents import CONTROLLER
 from pyjob_magic.local.faults import contained
@@ -80,6 +80,7 @@ class Controller:
         """Work until cancelled."""
         self._gpus = await asyncio.to_thread(machine.gpus)
         self._capacity = machine.capacity(len(self._gpus))
+        nodes.register(self.store, machine.name(), self._capacity, time.time())
         self._take_over()
         self.in_charge.set()
         async with asyncio.TaskGroup() as group:
