@@ -1,4 +1,4 @@
-"""This machine is a node."""
+"""The machine itself is a node."""
 
 from __future__ import annotations
 
