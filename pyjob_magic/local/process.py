@@ -19,6 +19,7 @@ asks where a run comes from.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -75,7 +76,7 @@ class Process:
     Parameters
     ----------
     directory
-        Where its files are: ``log``, ``pid``, ``exit``.
+        Where its files are: ``log``, ``pid``, ``exit``, and ``why`` if there is more to say.
     pod_uid, container
         Whose it is.
     """
@@ -169,6 +170,20 @@ class Process:
             return False
         result = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
         return result is not None and result.si_code == os.CLD_EXITED
+
+    def explain(self, reason: str, message: str) -> None:
+        """Write down why it ends or has ended, for this API process and those after it."""
+        text = json.dumps({"reason": reason, "message": message})
+        with suppress(OSError):  # its end is known without it
+            (self.directory / "why").write_text(text)
+
+    def explanation(self) -> dict[str, str]:
+        """Return the ``reason`` and the ``message`` that were written down, as far as they were."""
+        try:
+            why: dict[str, str] = json.loads((self.directory / "why").read_text())
+        except (OSError, ValueError):
+            return {}
+        return {key: text for key, text in why.items() if text}
 
     def terminate(self) -> None:
         """Ask all of it to end."""

@@ -18,10 +18,17 @@ from pyjob_magic.local.volumes import MountError, within
 
 ROOT_VARIABLE = "PYJOB_ROOT"
 _LONGEST_ARGUMENT = 131_071  # bytes, on Linux
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # the exit codes of shells
 
 
 class StartError(Exception):
-    """A program that cannot be started."""
+    """A program that cannot be started; `code` is the exit code that its container gets."""
+
+    code = 128
+
+    def __init__(self, message: str, code: int = code) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -121,11 +128,12 @@ def check(program: Program, cwd: Path) -> None:
     if "/" in command:
         path = cwd / command
         if not path.exists():
-            raise StartError(f'exec: "{command}": stat {command}: no such file or directory')
+            why = f"stat {command}: no such file or directory"
+            raise StartError(f'exec: "{command}": {why}', _NOT_FOUND)
         if not os.access(path, os.X_OK) or path.is_dir():
-            raise StartError(f'exec: "{command}": permission denied')
+            raise StartError(f'exec: "{command}": permission denied', _NOT_EXECUTABLE)
     elif shutil.which(command, path=program.env.get("PATH")) is None:
-        raise StartError(f'exec: "{command}": executable file not found in $PATH')
+        raise StartError(f'exec: "{command}": executable file not found in $PATH', _NOT_FOUND)
     size = max(len(os.fsencode(word)) for word in program.argv)
     if size > _LONGEST_ARGUMENT and sys.platform == "linux":
         raise StartError(
