@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from io import FileIO
+from os.path import exists
 
 from pyjob_magic.local import timekeeper
 from pyjob_magic.local.kubelet import Kubelet
@@ -64,9 +65,9 @@ async def stream(run: Process, options: LogOptions) -> AsyncIterator[bytes]:
 
 async def _chunks(file: FileIO, run: Process, *, follow: bool) -> AsyncIterator[bytes]:
     """Yield what is in the file from where it stands, and what comes."""
-    wait = _SHORTEST_LOOK
+    wait, over = _SHORTEST_LOOK, _end_of(run)
     while True:
-        last_look = not follow or _over(run)
+        last_look = not follow or over()
         while chunk := file.read(_CHUNK):
             wait = _SHORTEST_LOOK
             yield chunk
@@ -77,11 +78,17 @@ async def _chunks(file: FileIO, run: Process, *, follow: bool) -> AsyncIterator[
         wait = min(wait * 1.5, _LONGEST_LOOK)
 
 
-def _over(run: Process) -> bool:
-    """Whether nothing more will be printed."""
-    if run.exit_code() is not None or not run.directory.exists():
-        return True
-    return (run.directory / "pid").exists() and not run.alive()
+def _end_of(run: Process) -> Callable[[], bool]:
+    """Return a function that tells whether nothing more will be printed."""
+    code, log, pid = (str(run.directory / name) for name in ("exit", "log", "pid"))
+
+    def over() -> bool:
+        # In the order of what is usual; the log of a pod that is gone is elsewhere, or gone, too.
+        if exists(code) or not exists(log):
+            return True
+        return exists(pid) and not run.alive()
+
+    return over
 
 
 class _Stamper:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -143,6 +143,21 @@ def test_bytes_arrive_as_they_were_printed(api: Api) -> None:
     api.wait("j", "Succeeded")
     response = api.http.get(f"{api.core('pods')}/j-master-0/log")
     assert response.content == bytes(range(256))
+
+
+def test_a_follower_that_does_not_read_costs_nobody_anything(api: Api, api_home: Home) -> None:
+    """What it has not taken stays in the file, and others are answered meanwhile."""
+    api.submit(a_job(code="import os\nfor _ in range(100): os.write(1, b'x' * 1_000_000)"))
+    api.wait("j", "Succeeded")
+    process = psutil.Process(pid_of(api_home))
+    before = process.memory_info().rss
+    with ExitStack() as stuck:
+        for _ in range(5):
+            path = f"{api.core('pods')}/j-master-0/log"
+            stuck.enter_context(api.http.stream("GET", path, params={"follow": "true"}))
+        for _ in range(200):
+            api.job("j")
+        assert process.memory_info().rss - before < 50_000_000
 
 
 def test_an_abandoned_watch_is_let_go(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
