@@ -35,7 +35,7 @@ class Minimal:
         """Return the few paths that are answered."""
         return [
             Route(COLLECTION, self.create, methods=["POST"]),
-            Route(COLLECTION, self.watch),
+            Route(COLLECTION, self.list_or_watch),
             Route(f"{COLLECTION}/{{name}}", self.read),
             Route(f"{COLLECTION}/{{name}}", self.patch, methods=["PATCH"]),
         ]
@@ -56,8 +56,10 @@ class Minimal:
             watch.put_nowait(change + b"\n")
         return Response(change, media_type="application/json")
 
-    async def watch(self, request: Request) -> Response:
-        """Send what is patched from now on."""
+    async def list_or_watch(self, request: Request) -> Response:
+        """Send an empty list, or what is patched from now on."""
+        if "watch" not in request.query_params:
+            return Response(b'{"items": []}', media_type="application/json")
         return StreamingResponse(self._lines(), media_type="application/json")
 
     async def _lines(self) -> AsyncIterator[bytes]:
