@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from pyjob_magic.local import podstatus
 from pyjob_magic.local.home import Home
+from pyjob_magic.local.memory import MemoryGuard
 from pyjob_magic.local.objects import Json
 from pyjob_magic.local.podrunner import COMPONENT, PodRunner
 from pyjob_magic.local.process import Process, kill_pod
@@ -48,6 +49,7 @@ class Kubelet:
         self.recorder = recorder
         self.first_backoff = seconds("PYJOB_MAGIC_BACKOFF_SECONDS", _FIRST_BACKOFF)
         self.on_end: Callable[[str], None] = lambda _: None
+        self.memory = MemoryGuard()
         self._pods: dict[str, PodRunner] = {}
         self.timekeeper = Timekeeper()
         self.next_config_map = asyncio.Event()  # set by the next ConfigMap that comes or changes

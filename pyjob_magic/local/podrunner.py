@@ -187,6 +187,8 @@ class PodRunner:
                 return 0  # told to end before it could start
         else:
             process.adopt()
+            if process.explanation().get("reason") == podstatus.OOM_KILLED:
+                process.kill()  # the API that decided it may not have come to it
         run.state = podstatus.running(process)
         self._live[run.key] = process
         try:
@@ -194,7 +196,11 @@ class PodRunner:
                 self._is_up()
             if self._must_end(run):
                 process.kill()
-            with self._kubelet.timekeeper.watching(process.log):
+            kubelet = self._kubelet
+            with (
+                kubelet.timekeeper.watching(process.log),
+                kubelet.memory.watching(process, run.container),
+            ):
                 code = await process.wait()
         finally:
             del self._live[run.key]

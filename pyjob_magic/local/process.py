@@ -193,6 +193,10 @@ class Process:
         """End all of it, wherever it has gone."""
         self._signal(signal.SIGKILL)
 
+    def members(self) -> set[int]:
+        """Return what has come of the program; the shell that leads it is not the user's."""
+        return descendants(self._pid) if self._pid else set()
+
     def _signal(self, number: int) -> None:
         # The shell comes last: as long as it lives, nothing leaves its tree.
         shell = {self._pid} - {0}
