@@ -9,12 +9,14 @@ directory goes on where the last one stopped.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import traceback
 from collections.abc import Callable
 
-from pyjob_magic.local import podstatus
+from pyjob_magic.local import cpus, machine, podstatus
 from pyjob_magic.local.home import Home
+from pyjob_magic.local.limits import limit
 from pyjob_magic.local.memory import MemoryGuard
 from pyjob_magic.local.objects import Json
 from pyjob_magic.local.podrunner import COMPONENT, PodRunner
@@ -96,6 +98,17 @@ class Kubelet:
         base = self.place(uid).directory / podstatus.container_key(pod, container)
         numbers = sorted(int(path.name) for path in base.glob("[0-9]*"))
         return [Process(base / str(number), uid, container["name"]) for number in numbers]
+
+    def own_cpus(self, container: Json) -> set[int] | None:
+        """Return the CPUs that a container is kept to; None if it may use all of them."""
+        if not hasattr(os, "sched_setaffinity"):
+            return None
+        here, runners = machine.cpus(), self._pods.values()
+        kept = (run.cpus() for runner in runners for run in runner.live)
+        taken = {cpu for own in kept if own != here for cpu in own}
+        pods = (runner.pod for runner in runners)
+        limits = (limit(each, "cpu") for pod in pods for each in podstatus.together(pod))
+        return cpus.own_cpus(limit(container, "cpu"), filter(None, limits), here, taken)
 
     def config_maps_changed(self) -> None:
         """Wake the pods that wait for a ConfigMap."""

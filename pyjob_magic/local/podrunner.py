@@ -226,7 +226,7 @@ class PodRunner:
         cwd = working_directory(run.container, self._place)
         check(found, cwd)
         terminationlog.prepare(run.container, self._place.root)
-        process.start(found.argv, found.env, cwd)
+        process.start(found.argv, found.env, cwd, self._kubelet.own_cpus(run.container))
         self._say("Normal", "Started", f"Started container {run.container['name']}")
 
     def _cannot_run(self, run: Run, process: Process, why: str, code: int) -> int:

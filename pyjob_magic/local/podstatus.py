@@ -105,7 +105,7 @@ def runs(pod: Json) -> tuple[list[Run], list[Run]]:
     ]
     main = [Run(c, uid, container_key(pod, c), policy) for c in spec["containers"]]
     for run in init:
-        run.sidecar = run.container.get("restartPolicy") == "Always"
+        run.sidecar = is_sidecar(run.container)
     if init:
         for run in (*init, *main):
             run.state = {"waiting": {"reason": "PodInitializing"}}
@@ -113,7 +113,7 @@ def runs(pod: Json) -> tuple[list[Run], list[Run]]:
 
 
 def _init_policy(container: Json, pod_policy: str) -> str:
-    if container.get("restartPolicy") == "Always":
+    if is_sidecar(container):
         return "Always"
     return "Never" if pod_policy == "Never" else "OnFailure"
 
@@ -124,6 +124,17 @@ def container_key(pod: Json, container: Json) -> str:
     if container in init:
         return f"init-{init.index(container)}"
     return f"container-{pod['spec']['containers'].index(container)}"
+
+
+def together(pod: Json) -> list[Json]:
+    """Return the containers of a pod that run at the same time: its sidecars are among them."""
+    init = pod["spec"].get("initContainers") or ()
+    return [*filter(is_sidecar, init), *pod["spec"]["containers"]]
+
+
+def is_sidecar(container: Json) -> bool:
+    """Whether an init container runs on beside those that come after it."""
+    return container.get("restartPolicy") == "Always"
 
 
 def phase(init: list[Run], main: list[Run]) -> str:

@@ -26,6 +26,7 @@ import subprocess
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -97,8 +98,17 @@ class Process:
         """Whether it was ever started."""
         return self.log.exists()
 
-    def start(self, argv: list[str], env: Mapping[str, str], cwd: Path) -> None:
+    def start(
+        self, argv: list[str], env: Mapping[str, str], cwd: Path, cpus: set[int] | None = None
+    ) -> None:
         """Start it.
+
+        Parameters
+        ----------
+        argv, env, cwd
+            The command, its environment and where it starts.
+        cpus
+            The CPUs that it is kept to; None for all that this process may use.
 
         Raises
         ------
@@ -116,10 +126,16 @@ class Process:
                 cwd=cwd,
                 env={**env, **marks},
                 start_new_session=True,
-                preexec_fn=become_subreaper,
+                preexec_fn=partial(_begin, cpus),
             )
         self._pid = self._popen.pid
         expect(self._pid)
+
+    def cpus(self) -> set[int]:
+        """Return the CPUs that it is kept to; none if it runs no longer."""
+        with suppress(OSError):
+            return os.sched_getaffinity(self._pid) if self._pid else set()
+        return set()
 
     def adopt(self) -> bool:
         """Take over a run that another API process has started; False if it runs no longer."""
@@ -208,6 +224,14 @@ class Process:
 
     def _processes(self) -> set[int]:
         return family({self._pid, *marked(self.pod_uid, self.container)} - {0})
+
+
+def _begin(cpus: set[int] | None) -> None:
+    """Prepare the process that becomes the shell of a run; all that it starts inherits the CPUs."""
+    become_subreaper()
+    if cpus:
+        with suppress(OSError):  # some of them may just have gone offline
+            os.sched_setaffinity(0, cpus)
 
 
 def marked(pod_uid: str, container: str | None = None) -> list[int]:

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyjob_magic.local import environment
+from pyjob_magic.local import environment, machine
 from pyjob_magic.local.environment import Program
 from pyjob_magic.local.inheritance import inherited
 from pyjob_magic.local.interpreter import interpreter, search_path, virtual_env
@@ -74,7 +74,7 @@ def program(
         pod,
         container,
         port=int(notes(pod).get(PORT, 0)),
-        threads=environment.threads(container, os.cpu_count() or 1, count, nproc),
+        threads=environment.threads(container, len(machine.cpus()), count, nproc),
         resolve=references.value,
         env_from=references.variables,
     )

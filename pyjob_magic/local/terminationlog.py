@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pyjob_magic.local.objects import Json
+from pyjob_magic.local.podstatus import together
 from pyjob_magic.local.process import Process
 from pyjob_magic.local.volumes import MountError, within
 
@@ -40,9 +41,7 @@ _FALLBACK = "FallbackToLogsOnError"
 
 def _shared(pod: Json, container: Json) -> bool:
     """Whether another container that runs at the same time writes to the same file."""
-    spec = pod["spec"]
-    sidecars = (c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always")
-    others = (c for c in (*spec["containers"], *sidecars) if c["name"] != container["name"])
+    others = (each for each in together(pod) if each["name"] != container["name"])
     return any(_given(other) == _given(container) for other in others)
 
 
