@@ -78,6 +78,13 @@ class Controller:
             group.create_task(self._work())
             group.create_task(self.recorder.expire(self._say_again))
 
+    def resume(self) -> None:
+        """Go on where the store could not be written, as after a start."""
+        with contained():
+            self._take_over()
+            self.placement.say_again()
+        self._wake.set()
+
     def pause(self) -> None:
         """Do nothing more: the API stops, and what is to be done is for the next one."""
         self._paused = True
@@ -188,7 +195,8 @@ class Controller:
     async def _look_around(self) -> None:
         """Do what is to be done now; between two jobs let others be served."""
         while self._orphaned:
-            self._collect(self._orphaned.pop())
+            with contained():
+                self._collect(self._orphaned.pop())
         dirty, self._dirty = self._dirty, {}
         for key in dirty:
             if self._paused:

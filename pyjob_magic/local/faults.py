@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from pyjob_magic.local.storage import StorageError
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -12,5 +16,7 @@ def contained() -> Iterator[None]:
     """Log what goes wrong with one thing, so that it does not keep the others from going on."""
     try:
         yield
+    except StorageError as error:
+        _log.error("%s", error)  # what could not be stored is done when the controller resumes
     except Exception:
-        traceback.print_exc()
+        _log.exception("the others go on after an error")

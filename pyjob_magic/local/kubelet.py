@@ -9,9 +9,9 @@ directory goes on where the last one stopped.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
-import traceback
 from collections.abc import Callable
 
 from pyjob_magic.local import cpus, machine, podstatus
@@ -24,12 +24,15 @@ from pyjob_magic.local.process import Process, kill_pod
 from pyjob_magic.local.program import Place
 from pyjob_magic.local.recorder import Recorder
 from pyjob_magic.local.settings import seconds
+from pyjob_magic.local.storage import is_storage_trouble
 from pyjob_magic.local.store import Store
 from pyjob_magic.local.timekeeper import Timekeeper
 
 __all__ = ["COMPONENT", "Kubelet"]
 
 _FIRST_BACKOFF = 10.0  # seconds, doubled with every restart but the first, which is immediate
+
+_log = logging.getLogger(__name__)
 
 
 class Kubelet:
@@ -128,9 +131,14 @@ class Kubelet:
         runner = self._pods.pop(uid)
         if task.cancelled():
             return
+        error = task.exception()
+        if error and is_storage_trouble(error):
+            _log.error("pod %s: %s", uid, error)
+            self.store.failing = True  # it runs on; the controller resumes it when there is room
+            return
         try:
-            if error := task.exception():
-                traceback.print_exception(error)
+            if error:
+                _log.error("pod %s failed", uid, exc_info=error)
                 kill_pod(uid)  # nobody watches it any more
                 runner.fail(repr(error))
         finally:

@@ -168,7 +168,14 @@ def _current(home: Home) -> Running | None:
 def _left_behind(home: Home) -> bool:
     """Whether replicas may run without an API: some run has a pid but no exit code."""
     pids = home.pods.glob("*/*/*/pid")
-    return any(not pid.with_name("exit").exists() for pid in pids)
+    return any(not _exit_code(pid.with_name("exit")) for pid in pids)
+
+
+def _exit_code(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _endpoint(home: Home) -> Endpoint | None:

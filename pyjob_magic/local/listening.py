@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -29,10 +30,20 @@ class Server(uvicorn.Server):
     """A server that is announced for as long as it means to go on.
 
     Who asks for the API while it stops finds none, and waits until its lock is free.
+
+    Parameters
+    ----------
+    config
+        What uvicorn is told.
+    home
+        Where it is announced, and its certificates are.
+    patience
+        Seconds for a request to arrive.
     """
 
     def __init__(self, config: uvicorn.Config, home: Home, patience: float) -> None:
         super().__init__(config)
+        self.each_second: Callable[[], None] = lambda: None
         self._home = home
         self._announcement: int | None = None
         self._reception = Reception(self, raise_file_limit(), patience)
@@ -87,6 +98,7 @@ class Server(uvicorn.Server):
     async def main_loop(self) -> None:
         """Wait until it is time to stop; once a second is often enough for the time of day."""
         while not await self.on_tick(0):
+            self.each_second()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _TICK)
 

@@ -44,6 +44,7 @@ from pyjob_magic.local.trees import (
 MARK = "PYJOB_POD_UID"
 CONTAINER_MARK = "PYJOB_CONTAINER"
 LOST = 137  # the exit code of a run whose end nobody has seen
+_NO_CODE_YET = "   \n"  # its place, which is overwritten: there is room for it on a full disk, too
 
 # The shell keeps what it would say itself ("Killed") out of the log, and outlives signals to its
 # group, to report how the program took them. At last it ends what the program has left in its
@@ -56,7 +57,7 @@ trap : HUP INT QUIT PIPE ALRM TERM USR1 USR2
 echo $$ >"$0/pid"
 (exec "$@" 2>&3 3>&-)
 code=$?
-echo $code >"$0/exit"
+echo $code 1<>"$0/exit"
 children=/proc/$$/task/$$/children
 round=0
 while [ -e $children ] && [ $((round += 1)) -lt 1000 ]; do
@@ -95,8 +96,12 @@ class Process:
 
     @property
     def started(self) -> bool:
-        """Whether it was ever started."""
-        return self.log.exists()
+        """Whether it was ever started; an API that is killed may leave a log and nothing more."""
+        if not self.log.exists():
+            return False
+        if (self.directory / "pid").exists() or self.exit_code() is not None:
+            return True
+        return bool(marked(self.pod_uid, self.container))
 
     def start(
         self, argv: list[str], env: Mapping[str, str], cwd: Path, cpus: set[int] | None = None
@@ -116,6 +121,7 @@ class Process:
             If the machine cannot start another process.
         """
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self.directory / "exit").write_text(_NO_CODE_YET)
         marks = {MARK: self.pod_uid, CONTAINER_MARK: self.container}
         with self.log.open("ab") as log:
             self._popen = subprocess.Popen(

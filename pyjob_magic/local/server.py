@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
 import time
 from contextlib import suppress
@@ -25,6 +26,7 @@ from pyjob_magic.local.listening import Server
 from pyjob_magic.local.ports import listen
 from pyjob_magic.local.settings import seconds
 from pyjob_magic.local.status import StatusError
+from pyjob_magic.local.storage import StorageError, emptied, removed
 from pyjob_magic.local.store import Store
 from pyjob_magic.local.wire import answer
 
@@ -35,6 +37,8 @@ _OPEN_STREAMS = 1  # seconds that streams get to end when the API stops
 _LOCK_PATIENCE = 0.5  # seconds; somebody who asks whether we live holds the lock for a moment
 _STOP_PATIENCE = 10.0  # seconds for an API that stops to be gone: more than open streams get
 _FORCED = "was ended by pyjob-magic stop --force"
+
+_log = logging.getLogger(__name__)
 
 
 class AlreadyRunningError(Exception):
@@ -71,6 +75,8 @@ def serve(home: Home, ready: TextIO | None = None) -> None:
 
 async def _serve(home: Home, ready: TextIO | None, idle_seconds: float, patience: float) -> None:
     store = Store(home.database)
+    if store.version == 0 and any(home.pods.iterdir()):
+        raise emptied(home.database)
     controller = Controller(store, home)
     app = application(controller)
     listeners = listen(home.ports_file)
@@ -89,6 +95,7 @@ async def _serve(home: Home, ready: TextIO | None, idle_seconds: float, patience
         timeout_keep_alive=_KEEP_ALIVE,
     )
     server = Server(config, home, patience)
+    server.each_second = partial(_look_after, store, controller, server)
     app.router.routes += [_stop_route(controller, server), _status_route(controller)]
     tasks = {
         "the control loop": controller.run(),
@@ -112,6 +119,18 @@ async def _serve(home: Home, ready: TextIO | None, idle_seconds: float, patience
         await asyncio.gather(*running, return_exceptions=True)
         server.withdraw()
         store.close()
+
+
+def _look_after(store: Store, controller: Controller, server: Server) -> None:
+    """Go on when what could not be written can be; stop when it would be lost."""
+    if store.gone():
+        _log.error("%s", removed(store.path))
+        server.stop()
+    elif store.failing:
+        with suppress(StorageError):
+            store.try_to_write()
+            store.failing = False
+            controller.resume()
 
 
 def tell(ready: TextIO, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 
@@ -36,6 +37,14 @@ def explained(error: sqlite3.Error, database: Path) -> StorageError:
     return StorageError(
         f"{database} cannot be used: {error} ({name}): make it and its directory writable"
     )
+
+
+def is_storage_trouble(error: BaseException) -> bool:
+    """Whether something went wrong only because nothing can be written, for now."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_storage_trouble, error.exceptions))
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    return full or isinstance(error, StorageError)
 
 
 def damaged(database: Path, why: str) -> StorageError:

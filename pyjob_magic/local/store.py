@@ -18,7 +18,7 @@ from typing import Any
 from pyjob_magic.local.objects import Json, controller_of
 from pyjob_magic.local.resources import Resource
 from pyjob_magic.local.status import exists, expired, not_found
-from pyjob_magic.local.storage import StorageError, explained, foreign_version, removed
+from pyjob_magic.local.storage import StorageError, damaged, explained, foreign_version, removed
 
 _VERSION = 1
 _KEEP = 4096  # entries of the history
@@ -84,9 +84,9 @@ class Store:
         it, too.
     """
 
-    def __init__(self, path: Path, timeout: float = 0.5) -> None:
-        self.failing = False  # whether the last attempt to write has failed
-        self._path = path
+    def __init__(self, path: Path, timeout: float = 0.2) -> None:
+        self.failing = False  # whether something is still to be written that could not be
+        self.path = path
         self._listeners: list[Callable[[Change], None]] = []
         self._pending: list[Change] | None = None
         try:
@@ -107,7 +107,7 @@ class Store:
     def gone(self) -> bool:
         """Whether the database has been removed, or replaced: what is written would be lost."""
         try:
-            return self._path.stat().st_ino != self._file
+            return self.path.stat().st_ino != self._file
         except OSError:
             return True
 
@@ -135,7 +135,6 @@ class Store:
             yield
             self._trim()
             self._rows("COMMIT")
-            self.failing = False
         except BaseException as error:
             self.failing = self.failing or isinstance(error, StorageError)
             if self._db.in_transaction:  # SQLite itself rolls back when the disk is full
@@ -324,8 +323,11 @@ class Store:
         self._rows("PRAGMA journal_mode=WAL")
         self._rows("PRAGMA synchronous=NORMAL")
         ((found,),) = self._rows("PRAGMA user_version")
+        ((health,),) = self._rows("PRAGMA quick_check(1)")
+        if health != "ok":
+            raise damaged(self.path, " ".join(health.split()))
         if found not in (0, _VERSION):
-            raise foreign_version(self._path, found, _VERSION)
+            raise foreign_version(self.path, found, _VERSION)
         if found == 0:
             for statement in ("BEGIN", *_SCHEMA, f"PRAGMA user_version={_VERSION}", "COMMIT"):
                 self._rows(statement)
@@ -333,7 +335,7 @@ class Store:
     def _begin(self) -> list[Change]:
         """Begin a transaction and return the list that its changes go into."""
         if self.gone():
-            raise removed(self._path)
+            raise removed(self.path)
         self._rows("BEGIN IMMEDIATE")
         self._pending = []
         return self._pending
@@ -343,7 +345,7 @@ class Store:
         try:
             return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:
-            raise explained(error, self._path) from error
+            raise explained(error, self.path) from error
 
     def _tell(self, listener: Callable[[Change], None], change: Change) -> None:
         """Tell one listener of a change; what goes wrong there is no business of the others."""
