@@ -234,8 +234,7 @@ class Controller:
     def _clear_away(self, uid: str) -> None:
         """Remove what is left of a pod that was deleted in the last moment of the API before."""
         kill_pod(uid)
-        nothing_since = Change(self.store.version + 1, "DELETED", PODS.plural, "", uid, "")
-        if pod := self.store.before(nothing_since):
+        if pod := self.store.last(uid):  # there was no time to keep its logs
             self._keep_logs(pod)
         self.kubelet.remove(uid)
 

@@ -254,6 +254,13 @@ class Store:
         )
         return json.loads(rows[0][0]) if rows else None
 
+    def last(self, uid: str) -> Json | None:
+        """Return the last state of an object that may be gone, as far as the history knows it."""
+        rows = self._rows(
+            "SELECT json FROM history WHERE uid=? ORDER BY version DESC LIMIT 1", (uid,)
+        )
+        return json.loads(rows[0][0]) if rows else None
+
     def _where(self, column: str, resource: Resource, uid: str) -> list[Json]:
         rows = self._rows(
             f"SELECT json FROM objects WHERE {column}=? AND resource=? ORDER BY name",  # noqa: S608 - ours
