@@ -233,7 +233,7 @@ class PodRunner:
         process.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         process.log.touch()
         process.explain(podstatus.CANNOT_RUN, why)
-        (process.directory / "exit").write_text(f"{code}\n")
+        process.write_exit_code(code)
         run.state = podstatus.terminated(process, code)
         self._say("Warning", "Failed", f"Error: {why}", once=True)
         self._report_unless_last(run, code)
