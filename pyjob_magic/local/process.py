@@ -175,8 +175,10 @@ class Process:
         """Whether the shell that leads it still runs."""
         try:
             os.kill(int((self.directory / "pid").read_text()), 0)
-        except (OSError, ValueError):
+        except OSError:
             return False
+        except ValueError:  # it is about to write its pid
+            return True
         return True
 
     def over(self) -> bool:
