@@ -11,20 +11,18 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from pyjob_magic.local import discovery, intake, logs, openapi, query, reviews, selectors
+from pyjob_magic.local import discovery, intake, logs, openapi, patching, query, reviews, selectors
 from pyjob_magic.local.bodies import media_type, read_object
 from pyjob_magic.local.controller import Controller
 from pyjob_magic.local.deletion import DeleteOptions, Deletion
 from pyjob_magic.local.logoptions import LogOptions
 from pyjob_magic.local.namespaces import Namespaces
 from pyjob_magic.local.objects import Json, is_dns_label, terminating
-from pyjob_magic.local.patches import merge
 from pyjob_magic.local.resources import JOBS, NAMESPACES, PODS, STORED, Resource
 from pyjob_magic.local.scale import scale_of, with_scale
 from pyjob_magic.local.status import (
     StatusError,
     bad_request,
-    exists,
     failure,
     forbidden,
     method_not_allowed,
@@ -33,9 +31,8 @@ from pyjob_magic.local.status import (
 from pyjob_magic.local.views import View
 from pyjob_magic.local.watching import Watch
 from pyjob_magic.local.wire import answer, deleted, in_order, listing
+from pyjob_magic.local.writes import Intent, Writes
 
-_MERGE_PATCH = "application/merge-patch+json"
-_PATCHES = ("application/json-patch+json", _MERGE_PATCH, "application/apply-patch+yaml")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -65,8 +62,9 @@ class _Api:
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
         self._store = controller.store
-        self._namespaces = Namespaces(self._store)
-        self._deletion = Deletion(controller, self._namespaces)
+        namespaces = Namespaces(self._store)
+        self._deletion = Deletion(controller, namespaces)
+        self._writes = Writes(self._store, namespaces, self._deletion)
 
     def paths(self, resource: Resource) -> dict[str, dict[str, Handler]]:
         """Return who answers which method on which path of a resource."""
@@ -138,45 +136,43 @@ class _Api:
 
     def create(self, resource: Resource) -> Handler:
         async def handle(request: Request) -> Response:
-            namespace = _namespace(request)
+            intent = Intent.of(request, "CreateOptions")
             obj = await read_object(request, resource.kind)
-            validation = query.field_validation(request.query_params)
-            warnings = intake.new_object(resource, obj, namespace, validation)
-            if query.dry_run(request.query_params):
-                self._try_to_create(resource, obj)
-            else:
-                intake.check_size(obj)
-                with self._store.transaction():
-                    if namespace:
-                        self._namespaces.provide(namespace)
-                    obj = self._store.create(resource, obj)
-            return _show(request, resource, in_order(resource, obj), 201, warnings)
+            new, warnings = self._writes.create(resource, obj, _namespace(request), intent)
+            return _show(request, resource, in_order(resource, new), 201, warnings)
 
         return handle
 
     def put(self, resource: Resource, part: str = "spec") -> Handler:
         async def handle(request: Request) -> Response:
+            intent = Intent.of(request, "UpdateOptions")
             obj = await read_object(request, resource.kind)
-            warnings = intake.take_in(resource, obj, query.field_validation(request.query_params))
-            intake.check_namespace(obj, _namespace(request))
             old = self._asked(request, resource)
-            if resource.custom and not obj["metadata"].get("resourceVersion"):
-                raise intake.no_version(resource, old["metadata"]["name"])
-            new = self._replace(request, resource, old, obj, part)
+            intake.check_replacement(resource, old, obj)
+            new, warnings = self._writes.replace(resource, old, obj, part, intent)
             return _show(request, resource, in_order(resource, new), 200, warnings)
 
         return handle
 
     def patch(self, resource: Resource, part: str = "spec") -> Handler:
         async def handle(request: Request) -> Response:
-            change = await self._change(request)
+            if media_type(request) == patching.APPLY:
+                return await self._apply(request, resource, part)
+            intent = Intent.of(request, "PatchOptions")
+            change = await patching.read_patch(request, resource)
             old = self._asked(request, resource)
-            obj = merge(old, change)
-            warnings = intake.take_in(resource, obj, query.field_validation(request.query_params))
-            new = self._replace(request, resource, old, obj, part)
+            obj = patching.patched(request, resource, old, change)
+            new, warnings = self._writes.replace(resource, old, obj, part, intent)
             return _show(request, resource, in_order(resource, new), 200, warnings)
 
         return handle
+
+    async def _apply(self, request: Request, resource: Resource, part: str) -> Response:
+        intent = Intent.of_apply(request)
+        applied = await patching.read_patch(request, resource)
+        namespace, name = _namespace(request), request.path_params["name"]
+        new, created = self._writes.apply(resource, namespace, name, applied, part, intent)
+        return _show(request, resource, in_order(resource, new), 201 if created else 200)
 
     def delete(self, resource: Resource) -> Handler:
         async def handle(request: Request) -> Response:
@@ -216,12 +212,20 @@ class _Api:
 
     async def put_scale(self, request: Request) -> Response:
         scale = await read_object(request, "Scale")
-        return self._rescale(request, self._asked(request, JOBS), scale)
+        return self._rescale(request, "UpdateOptions", lambda _: scale)
 
     async def patch_scale(self, request: Request) -> Response:
-        change = await self._change(request)
-        job = self._asked(request, JOBS)
-        return self._rescale(request, job, merge(scale_of(job), change))
+        change = await patching.read_patch(request, JOBS)
+        return self._rescale(
+            request,
+            "PatchOptions",
+            lambda job: patching.patched(request, JOBS, scale_of(job), change),
+        )
+
+    def _rescale(self, request: Request, options: str, scale: Callable[[Json], Any]) -> Response:
+        job, intent = self._asked(request, JOBS), Intent.of(request, options)
+        scaled, _ = self._writes.replace(JOBS, job, with_scale(job, scale(job)), "spec", intent)
+        return answer(request, scale_of(scaled))
 
     async def log(self, request: Request) -> Response:
         namespace, name = _namespace(request), request.path_params["name"]
@@ -252,36 +256,6 @@ class _Api:
             marks_start=query.flag(params, "sendInitialEvents"),
         )
         return StreamingResponse(watch.lines(self._store), media_type="application/json")
-
-    def _try_to_create(self, resource: Resource, obj: Json) -> None:
-        meta = obj["metadata"]
-        if self._store.find(resource, meta.get("namespace", ""), meta["name"]) is not None:
-            raise exists(resource, meta["name"])
-        meta.pop("resourceVersion", None)
-
-    async def _change(self, request: Request) -> Json:
-        kind = media_type(request)
-        if kind in _PATCHES and kind != _MERGE_PATCH:
-            raise bad_request(f"{kind} is not served here: send {_MERGE_PATCH}")
-        change = await read_object(request, "merge patch", _PATCHES)
-        if not isinstance(change, dict):
-            raise bad_request("a merge patch of an object must be an object")
-        return change
-
-    def _rescale(self, request: Request, job: Json, scale: Any) -> Response:
-        scaled = self._replace(request, JOBS, job, with_scale(job, scale), "spec")
-        return answer(request, scale_of(scaled))
-
-    def _replace(
-        self, request: Request, resource: Resource, old: Json, new: Json, part: str
-    ) -> Json:
-        """Store `new` in place of `old`: its status only, or all but its status."""
-        updated = intake.with_new_status if part == "status" else intake.with_new_spec
-        merged = updated(resource, old, new)
-        if merged == old or query.dry_run(request.query_params):
-            return merged
-        intake.check_size(merged)
-        return self._deletion.remove_if_free(resource, self._store.update(resource, merged))
 
 
 def _route(path: str, handlers: dict[str, Handler]) -> Route:

@@ -69,23 +69,20 @@ def _json(body: bytes, kind: str) -> Any:
         value = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
         return _without_halves(value) if rb"\ud" in body.lower() else value
     except (ValueError, RecursionError) as error:
-        raise _unreadable(kind, "json", error, body) from None
+        raise _unreadable(kind, error, body) from None
 
 
 def _yaml(body: bytes, kind: str) -> Any:
-    from pyjob_magic.local import yamlbody  # here, because hardly anybody sends any
+    from pyjob_magic.local import yamls  # here, because hardly anybody sends any
 
-    try:
-        return _json(json.dumps(yamlbody.load(body)).encode(), kind)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise _unreadable(kind, "yaml", error, body) from None
+    return _json(yamls.to_json(body, BODY_LIMIT), kind)
 
 
-def _unreadable(kind: str, language: str, error: Exception, body: bytes) -> StatusError:
+def _unreadable(kind: str, error: Exception, body: bytes) -> StatusError:
     reason, head = " ".join(str(error).split()), body[:40].decode(errors="replace")
     return bad_request(
         f"the object provided is unrecognized (must be of type {kind}): couldn't get "
-        f"version/kind; {language} parse error: {reason} ({head})"
+        f"version/kind; json parse error: {reason} ({head})"
     )
 
 

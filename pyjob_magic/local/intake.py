@@ -31,6 +31,7 @@ def new_object(resource: Resource, obj: Any, namespace: str, validation: str) ->
     warnings = take_in(resource, obj, validation)
     check_namespace(obj, namespace)
     meta = obj["metadata"]
+    meta.pop("managedFields", None)
     if meta.get("resourceVersion"):
         # Kubernetes' words, but not its 500: it is the client who has to mend it.
         raise bad_request("resourceVersion should not be set on objects to be created")
@@ -62,7 +63,6 @@ def take_in(resource: Resource, obj: Any, validation: str) -> list[str]:
         raise _undecodable(resource, f"strict decoding error: {', '.join(unknown)}")
     if not resource.custom:
         _check_types(resource, obj)
-    obj["metadata"].pop("managedFields", None)
     schema.default(shape, obj)
     return unknown if validation == "Warn" else []
 
@@ -96,11 +96,14 @@ def with_new_spec(resource: Resource, old: Json, new: Json) -> Json:
     return merged
 
 
-def no_version(resource: Resource, name: str) -> StatusError:
-    """422: an update that does not say which version of the object it replaces."""
-    message = "Invalid value: 0: must be specified for an update"
-    cause = Cause("metadata.resourceVersion", "FieldValueInvalid", message)
-    return invalid(resource, name, [cause])
+def check_replacement(resource: Resource, old: Json, new: Any) -> None:
+    """Refuse what cannot replace `old`, whatever it says."""
+    _check_kind(resource, new)
+    check_namespace(new, old["metadata"].get("namespace", ""))
+    if resource.custom and not new["metadata"].get("resourceVersion"):
+        message = "Invalid value: 0: must be specified for an update"
+        cause = Cause("metadata.resourceVersion", "FieldValueInvalid", message)
+        raise invalid(resource, old["metadata"]["name"], [cause])
 
 
 def check_namespace(obj: Json, namespace: str) -> None:
@@ -121,6 +124,11 @@ def _check_kind(resource: Resource, obj: Any) -> None:
     """Refuse what is no object of the resource."""
     if not isinstance(obj, dict):
         raise bad_request(f"the object provided is unrecognized (must be of type {resource.kind})")
+    if not resource.custom:  # clients that know these kinds need not name them
+        obj |= {
+            "apiVersion": obj.get("apiVersion") or resource.api_version,
+            "kind": obj.get("kind") or resource.kind,
+        }
     version, kind = obj.get("apiVersion"), obj.get("kind")
     if not version or not kind:
         raise bad_request(

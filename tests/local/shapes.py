@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 Json = dict[str, Any]
+
+# How long an example takes says more about the machine than about what is tested.
+generated = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ANYTHING: Json = {"x-kubernetes-preserve-unknown-fields": True}
 _SCALARS: list[Json] = [{"type": "string"}, {"type": "integer"}]

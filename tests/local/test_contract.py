@@ -276,18 +276,6 @@ def test_a_patch_is_validated(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/json-patch+json", "Application/Apply-Patch+YAML; charset=utf-8"]
-)
-def test_other_patches_are_named_and_refused(api: Api, kind: str) -> None:
-    api.submit(a_job(suspend=True))
-    response = api.http.patch(f"{api.jobs}/j", content="[]", headers={"content-type": kind})
-    assert response.status_code == 400
-    bare = kind.lower().partition(";")[0]
-    message = f"{bare} is not served here: send application/merge-patch+json"
-    assert response.json()["message"] == message
-
-
-@pytest.mark.parametrize(
     "status",
     [
         "done",

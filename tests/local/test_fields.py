@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyjob_magic.local.fields import NONE, Fields, from_wire, text, to_wire
+from tests.local.shapes import generated
 
 elements = st.sampled_from(
     [
@@ -30,11 +31,13 @@ sets = st.recursive(
 ).map(lambda fields: Fields(False, fields.below))
 
 
+@generated
 @given(sets)
 def test_sets_survive_the_wire(fields: Fields) -> None:
     assert from_wire(to_wire(fields)) == fields
 
 
+@generated
 @given(sets, sets)
 def test_sets_combine_like_sets_of_paths(one: Fields, other: Fields) -> None:
     first, second = set(one.paths()), set(other.paths())
@@ -43,6 +46,7 @@ def test_sets_combine_like_sets_of_paths(one: Fields, other: Fields) -> None:
     assert set((one - other).paths()) == first - second
 
 
+@generated
 @given(sets, sets)
 def test_what_nothing_is_left_of_is_empty(one: Fields, other: Fields) -> None:
     """However deep it was: what is equal also looks equal."""

@@ -173,6 +173,7 @@ def test_an_absurd_grace_period_does_not_hurt(api: Api) -> None:
     "text",
     [
         "a: &a [x, x]\nb: [*a, *a]",
+        "a: &a [b, *a]",
         "when: !!python/object/apply:os.system [exit]",
         "[" * 5000,
         "a: 1\n---\nb: 2",

@@ -221,3 +221,12 @@ def test_a_pod_that_does_not_fit_says_so(api: Api) -> None:
 def test_a_pod_that_no_cluster_takes_is_refused(api: Api, spec: dict[str, Any]) -> None:
     response = post(api, "pods", a_pod(**spec))
     assert (response.status_code, response.json()["reason"]) == (422, "Invalid")
+
+
+def test_kubernetes_own_kinds_need_not_be_named(api: Api) -> None:
+    """Typed clients leave out what the path says; a PyTorchJob has to say it."""
+    bare = {"metadata": {"name": "bare"}, "data": {"a": "b"}}
+    stored = post(api, "configmaps", bare)
+    assert (stored.status_code, stored.json()["kind"]) == (201, "ConfigMap")
+    nameless = {key: value for key, value in a_job().items() if key not in ("apiVersion", "kind")}
+    assert api.http.post(api.jobs, json=nameless).status_code == 400

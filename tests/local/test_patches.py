@@ -15,6 +15,7 @@ from pyjob_magic.local import patches
 from pyjob_magic.local.patches import apply_operations
 from pyjob_magic.local.status import StatusError
 from tests.local.kubectl import needs_kubectl, patched
+from tests.local.shapes import generated
 
 Json = dict[str, Any]
 Path = tuple[Any, ...]
@@ -141,6 +142,7 @@ json_values = st.recursive(
 )
 
 
+@generated
 @given(st.dictionaries(keys, json_values, min_size=1, max_size=3), st.data())
 def test_operations_do_what_a_naive_model_does(target: Json, data: st.DataObject) -> None:
     expected: Any = target

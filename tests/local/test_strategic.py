@@ -15,6 +15,7 @@ from pyjob_magic.local.resources import CONFIG_MAPS, PODS, SERVICES
 from pyjob_magic.local.status import StatusError
 from pyjob_magic.local.strategic import merge
 from tests.local.kubectl import needs_kubectl, patched
+from tests.local.shapes import generated
 
 Json = dict[str, Any]
 
@@ -246,6 +247,7 @@ pod_patches = st.fixed_dictionaries(
 )
 
 
+@generated
 @given(pod_patches)
 def test_a_patch_that_was_applied_changes_nothing_more(patch: Json) -> None:
     try:

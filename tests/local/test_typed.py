@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pyjob_magic.local.fields import NONE, Fields, text, to_wire
 from pyjob_magic.local.typed import claimed, compare, merge, misfits, with_named, without
-from tests.local.shapes import ANYTHING, shapes, values
+from tests.local.shapes import ANYTHING, generated, shapes, values
 
 Json = dict[str, Any]
 
@@ -171,6 +171,7 @@ def test_named_places_are_those_above_what_is_claimed() -> None:
     assert to_wire(fields) == {"f:labels": {".": {}, "f:a": {}}}
 
 
+@generated
 @given(st.data())
 def test_applied_values_are_in_what_was_merged(data: st.DataObject) -> None:
     shape = data.draw(shapes())
@@ -180,6 +181,7 @@ def test_applied_values_are_in_what_was_merged(data: st.DataObject) -> None:
     assert compare(shape, merged, applied).taken & claimed(shape, applied) == NONE
 
 
+@generated
 @given(st.data())
 def test_what_is_equal_has_no_changes_and_what_has_none_is_equal(data: st.DataObject) -> None:
     """But for the order of items that have a key of their own."""
@@ -190,6 +192,7 @@ def test_what_is_equal_has_no_changes_and_what_has_none_is_equal(data: st.DataOb
         assert claimed(shape, old) == claimed(shape, new)
 
 
+@generated
 @given(st.data())
 def test_what_is_added_one_way_is_removed_the_other(data: st.DataObject) -> None:
     shape = data.draw(shapes())
