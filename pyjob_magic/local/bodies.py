@@ -1,4 +1,4 @@
-"""What requests carry: JSON or YAML of a bounded size."""
+"""What requests carry: JSON or YAML of a bounded size, or protobuf for kinds that have it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from pyjob_magic.local import protobuf
 from pyjob_magic.local.status import StatusError, bad_request, too_large, unsupported_media_type
 
 BODY_LIMIT = 3_145_728
@@ -41,6 +42,8 @@ async def read_object(
         400, 413 or 415.
     """
     given = media_type(request)
+    if given == protobuf.MEDIA_TYPE and kind in protobuf.KINDS:
+        return protobuf.decode(await read(request), kind)
     if given not in ("", *accepted):
         raise unsupported_media_type(*accepted)
     body = await read(request)
