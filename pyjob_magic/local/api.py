@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from pyjob_magic.local import discovery, intake, logs, query, reviews, selectors
+from pyjob_magic.local import discovery, intake, logs, openapi, query, reviews, selectors
 from pyjob_magic.local.bodies import media_type, read_object
 from pyjob_magic.local.controller import Controller
 from pyjob_magic.local.deletion import DeleteOptions, Deletion
@@ -41,7 +41,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 def application(controller: Controller) -> Starlette:
     """Return the ASGI application that serves the objects of `controller`."""
     api = _Api(controller)
-    routes = [*discovery.routes(), *reviews.routes()]
+    routes = [*discovery.routes(), *openapi.routes(), *reviews.routes()]
     for resource in STORED:
         routes += [_route(path, handlers) for path, handlers in api.paths(resource).items()]
     return Starlette(
