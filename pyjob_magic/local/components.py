@@ -26,6 +26,11 @@ def reference(group: str, kind: str) -> Json:
     return {"$ref": f"#/components/schemas/{_PACKAGES[group]}.{kind}"}
 
 
+def sent(group: str, kind: str) -> Json:
+    """Return the schema of a kind in a request, which has to say what it is."""
+    return {"allOf": [reference(group, kind), {"required": ["apiVersion", "kind"]}]}
+
+
 def meta(kind: str) -> Json:
     """Return the schema that refers to a kind of ``meta.k8s.io``."""
     return reference("meta.k8s.io", kind)
@@ -53,7 +58,6 @@ def _object_of(resource: Resource) -> Json:
         **schema,
         **_mark(resource.group, resource.kind),
         "description": _sentences(resource.kind)[""],
-        "required": ["apiVersion", "kind", *schema.get("required", ())],
     }
 
 
@@ -79,7 +83,6 @@ def review(resource: Resource) -> Json:
         **_object(**_head(resource), **_REVIEWS[resource]),
         **_mark(resource.group, resource.kind),
         "description": _sentences(resource.kind)[""],
-        "required": ["apiVersion", "kind", *(("spec",) if "spec" in _REVIEWS[resource] else ())],
     }
 
 
@@ -240,7 +243,7 @@ _REVIEWS: dict[Resource, Json] = {
         "status": _object(allowed=_BOOLEAN, denied=_BOOLEAN, reason=_STRING),
     },
     RULES_REVIEWS: {
-        "spec": _object(namespace=_NAME) | {"required": ["namespace"]},
+        "spec": _object(namespace=_NAME),
         "status": _object(
             incomplete=_BOOLEAN,
             nonResourceRules=_list(_object(verbs=_STRINGS, nonResourceURLs=_STRINGS)),

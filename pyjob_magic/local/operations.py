@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyjob_magic.local import bodies
 from pyjob_magic.local.catalogue import subresource_kind, subresource_verbs
-from pyjob_magic.local.components import meta, reference
+from pyjob_magic.local.components import meta, reference, sent
 from pyjob_magic.local.objects import Json
 from pyjob_magic.local.resources import Resource
 
@@ -100,7 +100,7 @@ def _operation(resource: Resource, verb: str, scope: str, subresource: str = "")
     }
     if verb in ("create", "update"):
         operation["requestBody"] = _body(
-            {media_type: reference(group, kind) for media_type in bodies.OBJECTS}
+            {media_type: sent(group, kind) for media_type in bodies.OBJECTS}
         )
     elif verb == "patch":
         patches = _PATCHES if resource.custom else {**_PATCHES, **_OF_BUILT_IN}

@@ -100,10 +100,16 @@ def _route(resource: Resource, judge: Callable[[Json], Json]) -> Route:
         query.dry_run(request.query_params)
         head = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}}
         spec = review.get("spec") or {}
-        asked = {"spec": spec} if resource == ACCESS_REVIEWS else {}
-        return answer(request, {**head, **asked, "status": judge(spec)}, 201)
+        return answer(request, {**head, **_repeated(resource, spec), "status": judge(spec)}, 201)
 
     return Route(f"{resource.root}/{resource.plural}", handle, methods=_METHODS)
+
+
+def _repeated(resource: Resource, spec: Json) -> Json:
+    """Return what an answer repeats of the question."""
+    if resource == SUBJECT_REVIEWS:
+        return {}
+    return {"spec": spec if resource == ACCESS_REVIEWS else {}}
 
 
 def _check(resource: Resource, review: Any) -> None:

@@ -142,6 +142,7 @@ def test_the_rules_hold_all_that_is_served(http: httpx.Client) -> None:
             assert {(group, f"{resource.plural}/{sub}") for sub in resource.subresources} <= set(
                 found
             )
+    assert body["spec"] == {}  # it is not repeated, in contrast to the other review
     assert body["status"]["incomplete"] is False
 
 
