@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,6 +15,7 @@ from pyjob_magic.local import discovery, intake, logs, openapi, query, reviews, 
 from pyjob_magic.local.bodies import media_type, read_object
 from pyjob_magic.local.controller import Controller
 from pyjob_magic.local.deletion import DeleteOptions, Deletion
+from pyjob_magic.local.logoptions import LogOptions
 from pyjob_magic.local.namespaces import Namespaces
 from pyjob_magic.local.objects import Json, is_dns_label, terminating
 from pyjob_magic.local.patches import merge
@@ -28,7 +30,8 @@ from pyjob_magic.local.status import (
     method_not_allowed,
     not_found,
 )
-from pyjob_magic.local.watching import watch
+from pyjob_magic.local.views import View
+from pyjob_magic.local.watching import Watch
 from pyjob_magic.local.wire import answer, deleted, in_order, listing
 
 _MERGE_PATCH = "application/merge-patch+json"
@@ -101,7 +104,7 @@ class _Api:
 
     def get(self, resource: Resource) -> Handler:
         async def handle(request: Request) -> Response:
-            return answer(request, in_order(resource, self._asked(request, resource)))
+            return _show(request, resource, in_order(resource, self._asked(request, resource)))
 
         return handle
 
@@ -129,7 +132,7 @@ class _Api:
                 _place(items[-1]) if remaining else "",
                 None if selector else remaining,
             )
-            return answer(request, body)
+            return _show(request, resource, body)
 
         return handle
 
@@ -147,7 +150,7 @@ class _Api:
                     if namespace:
                         self._namespaces.provide(namespace)
                     obj = self._store.create(resource, obj)
-            return answer(request, in_order(resource, obj), 201, warnings)
+            return _show(request, resource, in_order(resource, obj), 201, warnings)
 
         return handle
 
@@ -160,7 +163,7 @@ class _Api:
             if resource.custom and not obj["metadata"].get("resourceVersion"):
                 raise intake.no_version(resource, old["metadata"]["name"])
             new = self._replace(request, resource, old, obj, part)
-            return answer(request, in_order(resource, new), 200, warnings)
+            return _show(request, resource, in_order(resource, new), 200, warnings)
 
         return handle
 
@@ -171,7 +174,7 @@ class _Api:
             obj = merge(old, change)
             warnings = intake.take_in(resource, obj, query.field_validation(request.query_params))
             new = self._replace(request, resource, old, obj, part)
-            return answer(request, in_order(resource, new), 200, warnings)
+            return _show(request, resource, in_order(resource, new), 200, warnings)
 
         return handle
 
@@ -185,7 +188,7 @@ class _Api:
                 raise forbidden('namespaces "default" is forbidden: it may not be deleted')
             last = found if options.dry else self._deletion.delete(resource, found, options)
             if resource in (PODS, NAMESPACES) or terminating(last):
-                return answer(request, in_order(resource, last))
+                return _show(request, resource, in_order(resource, last))
             return answer(request, deleted(resource, last))
 
         return handle
@@ -204,7 +207,7 @@ class _Api:
             if not options.dry:
                 for obj in found:
                     self._deletion.delete(resource, obj, options)
-            return answer(request, listing(resource, items, self._store.version))
+            return _show(request, resource, listing(resource, items, self._store.version))
 
         return handle
 
@@ -222,17 +225,15 @@ class _Api:
 
     async def log(self, request: Request) -> Response:
         namespace, name = _namespace(request), request.path_params["name"]
-        options = logs.LogOptions.parse(request.query_params)
+        options = LogOptions.parse(request.query_params, name)
         pod = self._store.find(PODS, namespace, name)
         if pod is None and (kept := self._controller.kept_run(namespace, name, options.container)):
-            body = logs.stream_kept(kept, options)
-            return StreamingResponse(body, media_type="text/plain")
+            return StreamingResponse(logs.stream(kept, options), media_type="text/plain")
         pod = pod or self._store.get(PODS, namespace, name)
         run = logs.choose(self._controller.kubelet, pod, options)
         if run is None:
             return Response(status_code=204)
-        body = logs.stream(self._store, pod, run, options)
-        return StreamingResponse(body, media_type="text/plain")
+        return StreamingResponse(logs.stream(run, options), media_type="text/plain")
 
     def _asked(self, request: Request, resource: Resource) -> Json:
         """Return the object that a request is about."""
@@ -240,16 +241,17 @@ class _Api:
 
     def _watch(self, request: Request, resource: Resource, namespace: str) -> Response:
         params = request.query_params
-        body = watch(
-            self._store,
+        watch = Watch(
             resource,
             namespace,
             _selector(request, resource),
+            show=_view(request).events(resource),
             since=query.version(params),
             timeout=query.number(params, "timeoutSeconds"),
             bookmarks=query.flag(params, "allowWatchBookmarks"),
+            marks_start=query.flag(params, "sendInitialEvents"),
         )
-        return StreamingResponse(body, media_type="application/json")
+        return StreamingResponse(watch.lines(self._store), media_type="application/json")
 
     def _try_to_create(self, resource: Resource, obj: Json) -> None:
         meta = obj["metadata"]
@@ -287,9 +289,27 @@ def _route(path: str, handlers: dict[str, Handler]) -> Route:
         handler = handlers.get(request.method)
         if handler is None:
             raise method_not_allowed()
+        if not path.endswith("/log"):
+            _view(request)  # before anything is done: 406 for a form that cannot be had
         return await handler(request)
 
     return Route(path, dispatch, methods=_METHODS)
+
+
+def _view(request: Request) -> View:
+    """Return the form in which a request wants its answer."""
+    return View.asked_for(request.headers.get("accept", ""), request.query_params)
+
+
+def _show(
+    request: Request,
+    resource: Resource,
+    body: Json,
+    code: int = 200,
+    warnings: Iterable[str] = (),
+) -> Response:
+    """Answer about objects, in the form that the request wants."""
+    return answer(request, _view(request).of(resource, body, time.time()), code, warnings)
 
 
 def _namespace(request: Request) -> str:

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 from decimal import Decimal
+from itertools import takewhile
 
 import psutil
 
@@ -18,11 +19,21 @@ def name() -> str:
     return platform.node() or "localhost"
 
 
+def cpus() -> set[int]:
+    """Return the CPUs that this process may use: what runs below it gets no others."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
 def gpus() -> list[str]:
     """Return the GPUs that may be handed out, as ``CUDA_VISIBLE_DEVICES`` names them."""
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is not None:
-        return [index for index in allowed.split(",") if index.strip()]
+        names = (name.strip() for name in allowed.split(","))
+        # CUDA sees none behind one that cannot be, such as -1. Each is handed out once.
+        seen = takewhile(lambda name: name and not name.startswith("-"), names)
+        return list(dict.fromkeys(seen))
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -39,7 +50,7 @@ def gpus() -> list[str]:
 def capacity(gpu_count: int) -> dict[str, Decimal]:
     """Return what there is of each resource, by Kubernetes' names."""
     return {
-        "cpu": Decimal(os.cpu_count() or 1),
+        "cpu": Decimal(len(cpus())),
         "memory": Decimal(psutil.virtual_memory().total),
         GPU: Decimal(gpu_count),
     }

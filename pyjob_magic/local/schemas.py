@@ -87,7 +87,7 @@ _METADATA: Json = {
         "creationTimestamp": _STRING,
         "deletionGracePeriodSeconds": {"type": "integer"},
         "deletionTimestamp": _STRING,
-        "finalizers": {"type": "array", "items": _STRING},
+        "finalizers": {"type": "array", "items": _STRING, "x-kubernetes-list-type": "set"},
         "generateName": _STRING,
         "generation": {"type": "integer"},
         "labels": _STRINGS,
@@ -99,8 +99,11 @@ _METADATA: Json = {
         "namespace": _STRING,
         "ownerReferences": {
             "type": "array",
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["uid"],
             "items": {
                 "type": "object",
+                "x-kubernetes-map-type": "atomic",
                 "required": ["apiVersion", "kind", "name", "uid"],
                 "properties": {
                     "apiVersion": _STRING,
@@ -172,7 +175,7 @@ _CORE: dict[Resource, Json] = {
                 "x-kubernetes-list-map-keys": ["port", "protocol"],
             },
             publishNotReadyAddresses=_BOOLEAN,
-            selector=_STRINGS,
+            selector={**_STRINGS, "x-kubernetes-map-type": "atomic"},
             sessionAffinity=_STRING,
             type=_STRING,
         ),

@@ -1,78 +1,33 @@
-"""`kubectl` as it is installed on this machine, with a home directory of its own."""
+"""Kubernetes' own patches, by ``kubectl patch --local``, which needs no server."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-import socket
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+import tempfile
+from typing import Any
 
 import pytest
-import uvicorn
-from starlette.types import ASGIApp
 
-from tests.state import eventually
+Json = dict[str, Any]
+
+needs_kubectl = pytest.mark.skipif(
+    shutil.which("kubectl") is None, reason="kubectl, which tells what is right, is not installed"
+)
 
 
-@dataclass
-class Kubectl:
-    """Runs `kubectl` against one server, in one namespace."""
-
-    server: str
-    home: Path
-    namespace: str = "default"
-
-    @classmethod
-    def at(cls, server: str, home: Path, namespace: str = "default") -> Kubectl:
-        """Return one that keeps its caches in `home`, or skip the test."""
-        if shutil.which("kubectl") is None:
-            pytest.skip("kubectl is not installed")
-        (home / "kubeconfig").touch()
-        return cls(server, home, namespace)
-
-    def __call__(self, *args: str, text: str = "") -> str:
-        """Return what a command prints; `text` is its standard input."""
-        done = self.run(*args, text=text)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def rows(self, *args: str) -> list[list[str]]:
-        """Return the words of each line that a command prints."""
-        return [line.split() for line in self(*args).splitlines() if line.strip()]
-
-    def run(self, *args: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        return subprocess.run(
-            ["kubectl", "--server", self.server, "--namespace", self.namespace, *args],
-            env={
-                "HOME": str(self.home),
-                "KUBECONFIG": str(self.home / "kubeconfig"),
-                "PATH": os.environ["PATH"],
-            },
-            input=text,
+def patched(obj: Json, kind: str, patch: Any) -> Json | None:
+    """Return what kubectl makes of an object by a patch of type `kind`; None if it refuses."""
+    options = ["--local", "--dry-run=client", "--filename=-", "--output=json"]
+    with tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(
+            ["kubectl", "patch", *options, "--type", kind, "--patch", json.dumps(patch)],
+            input=json.dumps(obj),
+            env={**os.environ, "HOME": home, "KUBECONFIG": os.devnull},
             capture_output=True,
             text=True,
             timeout=60,
         )
-
-
-@contextmanager
-def serving(app: ASGIApp) -> Iterator[str]:
-    """Serve an application on a port of this machine; yield its address."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        eventually(lambda: server.started)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
+    return json.loads(done.stdout) if done.returncode == 0 else None

@@ -23,6 +23,8 @@ import pytest
 from pyjob_magic.errors import TargetError
 from pyjob_magic.local import launcher
 from pyjob_magic.local.home import Home
+from pyjob_magic.local.resources import PODS
+from pyjob_magic.local.store import Store
 from tests.local.api import Api, a_job
 from tests.state import VARIABLE, eventually, processes_with
 
@@ -41,6 +43,11 @@ def pid(home: Home) -> int:
     found = launcher.status(home)
     assert found is not None
     return found.pid
+
+
+def pretend(home: Home, **facts: Any) -> None:
+    """Change what the API has announced; in place, for it holds the lock of the file."""
+    home.api_file.write_text(json.dumps({**json.loads(home.api_file.read_text()), **facts}))
 
 
 def kill(home: Home) -> None:
@@ -124,6 +131,38 @@ def test_a_replica_that_vanished_with_its_shell_counts_as_killed(own_home: Home)
         api.wait("j", "Failed")
         status = api.pod("j-master-0")["status"]["containerStatuses"][0]
         assert status["state"]["terminated"]["exitCode"] == 137
+
+
+def test_a_replica_that_was_about_to_start_is_started(own_home: Home) -> None:
+    """The API was killed between the log, which it opens, and the process that writes it."""
+    with running(own_home) as api:
+        api.submit(a_job(code=SLEEP))
+        api.wait_log("j-master-0", "up")
+        uid = api.pod("j-master-0")["metadata"]["uid"]
+        replicas = processes_with("PYJOB_POD_UID", uid)
+    kill(own_home)
+    for process in replicas:
+        process.kill()
+    run = own_home.pods / uid / "container-0/0"
+    (run / "pid").unlink()
+    (run / "log").write_bytes(b"")
+    with running(own_home) as api:
+        api.wait_log("j-master-0", "up")
+        assert api.conditions("j")["Running"] == "True"
+        assert api.pod("j-master-0")["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+def test_the_log_of_a_pod_that_was_being_removed_is_kept(own_home: Home) -> None:
+    """The API was killed when the pod was gone, and its log not yet put aside."""
+    with running(own_home) as api:
+        api.submit(a_job(code="print('said')"))
+        api.wait("j", "Succeeded")
+    kill(own_home)
+    with closing(Store(own_home.database)) as store:
+        store.delete(PODS, store.get(PODS, "default", "j-master-0"))
+    with running(own_home) as api:
+        eventually(lambda: not list(own_home.pods.iterdir()))
+        assert api.log("j-master-0") == "said\n"
 
 
 def test_sigterm_stops_the_api_but_not_the_training(own_home: Home) -> None:
@@ -236,8 +275,8 @@ def accepts(host: str, port: int) -> bool:
 
 
 def test_the_one_who_replaces_an_old_version_is_not_replaced(own_home: Home) -> None:
-    url = launcher.ensure_running(own_home).url
-    own_home.announce(url, "0.0.0")
+    launcher.ensure_running(own_home)
+    pretend(own_home, version="0.0.0")
     code = (
         "import sys; from pyjob_magic.local import launcher; print('ready', flush=True); "
         "sys.stdin.read(); print(launcher.ensure_running().url)"
@@ -327,14 +366,15 @@ def test_an_api_that_cannot_start_says_why(own_home: Home) -> None:
 
 def test_a_stale_announcement_is_not_believed(own_home: Home) -> None:
     own_home.create()
-    own_home.announce("http://127.0.0.1:9", "0.0.0")
+    os.close(own_home.announce({"url": "http://127.0.0.1:9"}))
     with running(own_home) as api:
         assert api.http.get("/readyz").text == "ok"
 
 
 def test_an_idle_api_of_another_version_is_replaced(own_home: Home) -> None:
-    url, first = launcher.ensure_running(own_home).url, pid(own_home)
-    own_home.announce(url, "0.0.0")
+    launcher.ensure_running(own_home)
+    first = pid(own_home)
+    pretend(own_home, version="0.0.0")
     with running(own_home) as api:
         assert api.http.get("/readyz").text == "ok"
     assert pid(own_home) != first
