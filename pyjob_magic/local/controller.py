@@ -153,7 +153,7 @@ class Controller:
         elif change.resource == PODS.plural:
             self._pod_changed(change)
         elif change.resource in (CONFIG_MAPS.plural, SECRETS.plural):
-            self.kubelet.config_maps_changed()
+            self.kubelet.sources_changed()
             if change.type == "ADDED":
                 self._orphaned += self._gone([change.object])
         else:

@@ -18,6 +18,7 @@ from pyjob_magic.local.objects import (
     Json,
     owner_reference,
 )
+from pyjob_magic.local.poddefaults import fill_in
 from pyjob_magic.quantity import Quantity
 
 CONTROLLER = "pytorchjob-controller"
@@ -65,7 +66,7 @@ def new_pod(job: Json, replica_type: str, index: int) -> Json:
     _with_port(pod_spec)
     policy = restart_policy(spec)
     pod_spec["restartPolicy"] = "Never" if policy == "ExitCode" else policy
-    pod_spec.setdefault("terminationGracePeriodSeconds", 30)
+    fill_in(pod_spec)
     own = _labels(job["metadata"]["name"], replica_type, index) | _role(job, replica_type, index)
     return {
         "kind": "Pod",

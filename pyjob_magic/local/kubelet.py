@@ -41,7 +41,7 @@ class Kubelet:
     Parameters
     ----------
     store
-        Where pods and ConfigMaps are.
+        Where pods, ConfigMaps and Secrets are.
     home
         Where the directories of the pods are.
     recorder
@@ -57,7 +57,7 @@ class Kubelet:
         self.memory = MemoryGuard()
         self._pods: dict[str, PodRunner] = {}
         self.timekeeper = Timekeeper()
-        self.next_config_map = asyncio.Event()  # set by the next ConfigMap that comes or changes
+        self.next_source = asyncio.Event()  # set by the next ConfigMap or Secret that changes
         self._sweepers: set[asyncio.Task[None]] = set()
 
     def start(self, pod: Json) -> None:
@@ -113,10 +113,10 @@ class Kubelet:
         limits = (limit(each, "cpu") for pod in pods for each in podstatus.together(pod))
         return cpus.own_cpus(limit(container, "cpu"), filter(None, limits), here, taken)
 
-    def config_maps_changed(self) -> None:
-        """Wake the pods that wait for a ConfigMap."""
-        self.next_config_map.set()
-        self.next_config_map = asyncio.Event()
+    def sources_changed(self) -> None:
+        """Wake the pods that wait for a ConfigMap or a Secret."""
+        self.next_source.set()
+        self.next_source = asyncio.Event()
 
     def remove(self, uid: str) -> None:
         """Remove the directories of a pod that is gone."""

@@ -80,11 +80,11 @@ async def _chunks(file: FileIO, run: Process, *, follow: bool) -> AsyncIterator[
 
 def _end_of(run: Process) -> Callable[[], bool]:
     """Return a function that tells whether nothing more will be printed."""
-    code, log, pid = (str(run.directory / name) for name in ("exit", "log", "pid"))
+    log, pid = (str(run.directory / name) for name in ("log", "pid"))
 
     def over() -> bool:
         # In the order of what is usual; the log of a pod that is gone is elsewhere, or gone, too.
-        if exists(code) or not exists(log):
+        if run.over() or not exists(log):
             return True
         return exists(pid) and not run.alive()
 

@@ -12,7 +12,7 @@ from pyjob_magic.local.podstatus import Run
 from pyjob_magic.local.process import Process, end_pod
 from pyjob_magic.local.program import StartError, check, program, working_directory
 from pyjob_magic.local.references import MissingError
-from pyjob_magic.local.resources import CONFIG_MAPS, JOBS, PODS
+from pyjob_magic.local.resources import JOBS, PODS, Resource
 from pyjob_magic.local.volumes import MountError, lay_out
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COMPONENT = "kubelet"
 # Seconds before a ConfigMap is missed aloud: clients create it after the job that owns it.
 _MOUNT_PATIENCE = 1.0
+_RETRY = 30.0  # seconds, for what is missing on disk; ConfigMaps and Secrets tell when they come
 _LONGEST_BACKOFF = 300.0  # seconds; doubled up to it with every restart but the first
 _FORGIVEN_AFTER = 600.0  # seconds of running that make the restarts before forgotten
 _GRACE = 30.0  # seconds, where a pod says nothing else
@@ -106,18 +107,17 @@ class PodRunner:
         self._place.create()
         if any(self._kubelet.runs(self._uid, run.container, self._pod) for run in self._all()):
             return  # it runs, and has its volumes
-        patience: float | None = _MOUNT_PATIENCE
+        patience = _MOUNT_PATIENCE
         while not self._stopping.is_set():
-            change = self._kubelet.next_config_map  # before the look, so that none is missed
+            change = self._kubelet.next_source  # before the look, so that none is missed
             try:
-                lay_out(self._pod, self._place.root, self._config_map)
+                lay_out(self._pod, self._place.root, self._find)
             except MountError as error:
-                if patience is None:
-                    message = f"MountVolume.SetUp failed: {error}"
-                    self._say("Warning", "FailedMount", message, once=True)
+                if patience == _RETRY:
+                    self._say("Warning", "FailedMount", str(error), once=True)
                 self._report()
                 await self._first_of(change, timeout=patience)
-                patience = None
+                patience = _RETRY
             else:
                 return
 
@@ -210,11 +210,9 @@ class PodRunner:
     async def _start(self, run: Run, process: Process) -> None:
         found = None
         while found is None:
-            change = self._kubelet.next_config_map
+            change = self._kubelet.next_source
             try:
-                found = program(
-                    self._pod, run.container, self._job(), self._place, self._config_map
-                )
+                found = program(self._pod, run.container, self._job(), self._place, self._find)
             except MissingError as error:
                 waiting = {"reason": "CreateContainerConfigError", "message": str(error)}
                 run.state = {"waiting": waiting}
@@ -223,6 +221,8 @@ class PodRunner:
                 await self._first_of(change)
                 if self._must_end(run):
                     return
+        for sentence in found.skipped:
+            self._say("Warning", "InvalidEnvironmentVariableNames", sentence, once=True)
         cwd = working_directory(run.container, self._place)
         check(found, cwd)
         terminationlog.prepare(run.container, self._place.root)
@@ -233,7 +233,7 @@ class PodRunner:
         process.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         process.log.touch()
         process.explain(podstatus.CANNOT_RUN, why)
-        (process.directory / "exit").write_text(f"{code}\n")
+        process.write_exit_code(code)
         run.state = podstatus.terminated(process, code)
         self._say("Warning", "Failed", f"Error: {why}", once=True)
         self._report_unless_last(run, code)
@@ -288,8 +288,8 @@ class PodRunner:
         name = labels(self._pod).get(JOB_NAME, "")
         return self._kubelet.store.find(JOBS, self._pod["metadata"]["namespace"], name)
 
-    def _config_map(self, name: str) -> Json | None:
-        return self._kubelet.store.find(CONFIG_MAPS, self._pod["metadata"]["namespace"], name)
+    def _find(self, resource: Resource, name: str) -> Json | None:
+        return self._kubelet.store.find(resource, self._pod["metadata"]["namespace"], name)
 
     def _report(self) -> None:
         """Write the status of the pod."""

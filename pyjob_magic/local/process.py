@@ -44,7 +44,7 @@ from pyjob_magic.local.trees import (
 MARK = "PYJOB_POD_UID"
 CONTAINER_MARK = "PYJOB_CONTAINER"
 LOST = 137  # the exit code of a run whose end nobody has seen
-_NO_CODE_YET = "   \n"  # its place, which is overwritten: there is room for it on a full disk, too
+_NO_CODE_YET = "\n"  # keeps the place of the exit code: it is written on a full disk, too
 
 # The shell keeps what it would say itself ("Killed") out of the log, and outlives signals to its
 # group, to report how the program took them. At last it ends what the program has left in its
@@ -97,8 +97,8 @@ class Process:
     @property
     def started(self) -> bool:
         """Whether it was ever started; an API that is killed may leave a log and nothing more."""
-        if not self.log.exists():
-            return False
+        if self._pid or not self.log.exists():
+            return bool(self._pid)
         if (self.directory / "pid").exists() or self.exit_code() is not None:
             return True
         return bool(marked(self.pod_uid, self.container))
@@ -168,16 +168,29 @@ class Process:
         if code is None:  # its shell was killed, too, or the disk is full
             code = LOST if returned is None else returned if returned >= 0 else 128 - returned
             with suppress(OSError):
-                (self.directory / "exit").write_text(f"{code}\n")
+                self.write_exit_code(code)
         return code
 
     def alive(self) -> bool:
         """Whether the shell that leads it still runs."""
         try:
             os.kill(int((self.directory / "pid").read_text()), 0)
-        except (OSError, ValueError):
+        except OSError:
             return False
+        except ValueError:  # it is about to write its pid
+            return True
         return True
+
+    def over(self) -> bool:
+        """Whether its exit code is known: the quick way to ask."""
+        try:
+            return os.stat(self.directory / "exit").st_size > len(_NO_CODE_YET)
+        except OSError:
+            return False
+
+    def write_exit_code(self, code: int) -> None:
+        """Write down the exit code of what has no shell that would."""
+        (self.directory / "exit").write_text(f"{code}\n")
 
     def exit_code(self) -> int | None:
         """Return the exit code; None if it has none yet, or its shell was killed."""

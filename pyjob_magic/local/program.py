@@ -13,7 +13,7 @@ from pyjob_magic.local.environment import Program
 from pyjob_magic.local.inheritance import inherited
 from pyjob_magic.local.interpreter import interpreter, search_path, virtual_env
 from pyjob_magic.local.objects import INTERPRETER, PORT, Json, notes
-from pyjob_magic.local.references import ConfigMaps, References
+from pyjob_magic.local.references import Find, References
 from pyjob_magic.local.scheduler import visible_gpus
 from pyjob_magic.local.volumes import MountError, within
 
@@ -56,9 +56,7 @@ class Place:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def program(
-    pod: Json, container: Json, job: Json | None, place: Place, config_map: ConfigMaps
-) -> Program:
+def program(pod: Json, container: Json, job: Json | None, place: Place, find: Find) -> Program:
     """Return what runs in place of a container.
 
     Raises
@@ -68,7 +66,7 @@ def program(
     StartError
         If the job names an interpreter that does not exist.
     """
-    references = References(pod, container, config_map)
+    references = References(pod, container, find)
     spec = job["spec"] if job else {"pytorchReplicaSpecs": {}}
     count = sum(map(environment.replicas, spec["pytorchReplicaSpecs"].values()))
     nproc = environment.nproc_per_node(spec)
@@ -83,7 +81,7 @@ def program(
     env = _base(pod, job, place) | own.env
     if (gpus := visible_gpus(pod, container, own.env.get(_GPUS))) is not None:
         env[_GPUS] = gpus
-    return Program(own.argv, env)
+    return Program(own.argv, env, references.skipped + own.skipped)
 
 
 def working_directory(container: Json, place: Place) -> Path:

@@ -11,11 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from pyjob_magic.local.objects import Json
+from pyjob_magic.local.poddefaults import TERMINATION_LOG
 from pyjob_magic.local.podstatus import together
 from pyjob_magic.local.process import Process
 from pyjob_magic.local.volumes import MountError, within
 
-DEFAULT_PATH = "/dev/termination-log"
 _LONGEST = 4096  # bytes, of the file
 _LONGEST_FALLBACK, _MOST_LINES = 2048, 80  # bytes and lines, of the log
 
@@ -63,4 +63,4 @@ def _path(container: Json, root: Path) -> Path:
 
 
 def _given(container: Json) -> str:
-    return container.get("terminationMessagePath") or DEFAULT_PATH
+    return container.get("terminationMessagePath") or TERMINATION_LOG

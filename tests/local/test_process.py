@@ -137,8 +137,22 @@ def test_a_program_may_signal_its_group(run: Process, number: signal.Signals) ->
 
 
 def test_an_exit_code_that_cannot_be_written_is_known(run: Process) -> None:
-    """As on a full disk."""
-    (run.directory / "exit").mkdir(parents=True)
-    start(run, UP + "raise SystemExit(3)")
+    """As long as somebody waits for it."""
+    cwd = start(run, "import os, time\n" + UNTIL_GO + "raise SystemExit(3)")
+    (run.directory / "exit").unlink()
+    (run.directory / "exit").mkdir()
+
+    (cwd / "go").touch()
 
     assert asyncio.run(run.wait()) == 3
+
+
+def test_a_run_is_over_when_its_exit_code_is_known(run: Process) -> None:
+    """The place for the code, kept from the start, is none."""
+    cwd = start(run, "import os, time\n" + UNTIL_GO + "raise SystemExit(3)")
+    assert (run.over(), run.exit_code()) == (False, None)
+
+    (cwd / "go").touch()
+
+    eventually(run.over)
+    assert run.exit_code() == 3
