@@ -97,7 +97,9 @@ class Controller:
             for job in self.store.objects(JOBS)
             if operator.active(job)
         }
-        running = {f"{claim.namespace}/{claim.job}" for claim in self.placement.holders()}
+        running = {
+            f"{claim.namespace}/{claim.job or claim.name}" for claim in self.placement.holders()
+        }
         return sorted(active | running)
 
     async def end_jobs(self, why: str) -> None:

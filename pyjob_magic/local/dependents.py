@@ -76,7 +76,7 @@ def new_pod(job: Json, replica_type: str, index: int) -> Json:
             **({"annotations": given["annotations"]} if given.get("annotations") else {}),
         },
         "spec": pod_spec,
-        "status": {"phase": "Pending", "qosClass": _quality_of_service(pod_spec)},
+        "status": {"phase": "Pending", "qosClass": quality_of_service(pod_spec)},
     }
 
 
@@ -155,7 +155,7 @@ def _with_port(pod_spec: Json) -> None:
             container["ports"] = ports
 
 
-def _quality_of_service(pod_spec: Json) -> str:
+def quality_of_service(pod_spec: Json) -> str:
     """Return the QoS class of a pod: how sure it can be of CPU and memory."""
     given, sure = False, True
     for container in (*(pod_spec.get("initContainers") or ()), *pod_spec["containers"]):

@@ -32,8 +32,8 @@ def new_object(resource: Resource, obj: Any, namespace: str, validation: str) ->
     check_namespace(obj, namespace)
     meta = obj["metadata"]
     if meta.get("resourceVersion"):
-        message = "resourceVersion should not be set on objects to be created"
-        raise StatusError(500, "", message)
+        # Kubernetes' words, but not its 500: it is the client who has to mend it.
+        raise bad_request("resourceVersion should not be set on objects to be created")
     if "status" in resource.subresources:
         obj.pop("status", None)
     _give_identity(resource, meta, namespace)

@@ -26,23 +26,46 @@ from pyjob_magic.local.process import Process
 
 _INTERVAL = 0.1  # seconds between two looks, while there is anything to look at
 _SHARE = 0.05  # of the time at most is spent on looking at all runs, and at one closely
+_SHARE_WHEN_GROWN = 0.5  # of the time, for a close look at one that may use too much by now
 _RESIDENT = re.compile(rb"^Rss(?:Anon|Shmem):\s+(\d+) kB", re.MULTILINE)
 _PROPORTIONAL = re.compile(rb"^Pss_(?:Anon|Shmem):\s+(\d+) kB", re.MULTILINE)
 _KIBI, _MEBI = 2**10, 2**20
 
 
 @dataclass
-class _Watched:
+class Watched:
+    """A run with what it is allowed, and what the last close look has shown.
+
+    Parameters
+    ----------
+    run, allowed
+        The run, and how many bytes it may use.
+    at_most, exactly
+        How many it used then, by the quick look and by the close one.
+    looked_at, cost
+        When that was, and how long it took, in seconds.
+    """
+
     run: Process
     allowed: int
-    next_close_look: float = 0.0
+    at_most: int = 0
+    exactly: int = 0
+    looked_at: float = 0.0
+    cost: float = 0.0
+
+    def deserves_a_close_look(self, at_most: int, now: float) -> bool:
+        """Whether it may use too much, and the last close look is long enough ago."""
+        if at_most <= self.allowed:
+            return False
+        grown = at_most - self.at_most > self.allowed - self.exactly
+        return now >= self.looked_at + self.cost / (_SHARE_WHEN_GROWN if grown else _SHARE)
 
 
 class MemoryGuard:
     """Looks after the runs that have a limit; nothing at all goes on while there is none."""
 
     def __init__(self) -> None:
-        self._watched: dict[Path, _Watched] = {}
+        self._watched: dict[Path, Watched] = {}
         self._task: asyncio.Task[None] | None = None
 
     @contextmanager
@@ -52,7 +75,7 @@ class MemoryGuard:
         if allowed is None:
             yield
             return
-        self._watched[run.directory] = _Watched(run, int(allowed))
+        self._watched[run.directory] = Watched(run, int(allowed))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch())
         try:
@@ -66,34 +89,29 @@ class MemoryGuard:
             suspects = await asyncio.to_thread(_suspects, tuple(self._watched.values()))
             cost = time.perf_counter() - begun
             for watched in suspects:
-                amount = await asyncio.to_thread(_look_closely, watched)
-                if amount > watched.allowed and watched.run.directory in self._watched:
-                    self._kill(watched, amount)
+                await asyncio.to_thread(_look_closely, watched)
+                if watched.exactly > watched.allowed and watched.run.directory in self._watched:
+                    self._kill(watched)
             await asyncio.sleep(max(_INTERVAL, cost / _SHARE))
 
-    def _kill(self, watched: _Watched, amount: int) -> None:
+    def _kill(self, watched: Watched) -> None:
         del self._watched[watched.run.directory]
-        message = f"used {_show(amount)} of {_show(watched.allowed)} allowed"
+        message = f"used {_show(watched.exactly)} of {_show(watched.allowed)} allowed"
         watched.run.explain(OOM_KILLED, message)
         watched.run.kill()
 
 
-def _suspects(all_watched: Iterable[_Watched]) -> list[_Watched]:
+def _suspects(all_watched: Iterable[Watched]) -> list[Watched]:
     """Return the runs that use too much if no page is shared: those to look at closely."""
     now = time.monotonic()
-    return [
-        watched
-        for watched in all_watched
-        if now >= watched.next_close_look and at_most(watched.run) > watched.allowed
-    ]
+    return [each for each in all_watched if each.deserves_a_close_look(at_most(each.run), now)]
 
 
-def _look_closely(watched: _Watched) -> int:
-    """Return what a run uses; for one of 10 GiB this takes some 0.2 s."""
+def _look_closely(watched: Watched) -> None:
+    """Find out what a run uses; for one of 10 GiB this takes some 0.2 s."""
     begun = time.monotonic()
-    amount = exactly(watched.run)
-    watched.next_close_look = begun + (time.monotonic() - begun) / _SHARE
-    return amount
+    watched.at_most, watched.exactly = at_most(watched.run), exactly(watched.run)
+    watched.looked_at, watched.cost = begun, time.monotonic() - begun
 
 
 def at_most(run: Process) -> int:

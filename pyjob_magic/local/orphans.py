@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import suppress
 
 from pyjob_magic.local.trees import become_subreaper, children, ended, send, session
 
-_PATIENCE = 5.0  # seconds; what the kernel cannot end now is not waited for
+_PATIENCE = 5.0  # seconds for an orphan to end
 
 _expected: set[int] = set()  # children that somebody here waits for
+_unending: set[int] = set()  # orphans that outlive SIGKILL: another user's, or held by the kernel
 _taken_in = False
 
 
@@ -34,13 +34,16 @@ def forget(pid: int) -> None:
 
 async def end_orphans() -> None:
     """End and reap what has come here, and what comes as its children's orphans then."""
-    with suppress(TimeoutError):
+    _reap(_unending)
+    found: set[int] = set()
+    try:
         async with asyncio.timeout(_PATIENCE):
-            while found := _orphans():
+            while found := _orphans() - _unending:
                 send(found, signal.SIGKILL)
                 await asyncio.gather(*map(ended, found))
-                for pid in found & _orphans():  # another run may have reaped some already
-                    os.waitpid(pid, os.WNOHANG)
+                _reap(found)
+    except TimeoutError:
+        _unending.update(found & _orphans())
 
 
 def _orphans() -> set[int]:
@@ -49,3 +52,10 @@ def _orphans() -> set[int]:
         return set()
     own = session(0)
     return {pid for pid in children(os.getpid()) if session(pid) != own} - _expected
+
+
+def _reap(pids: set[int]) -> None:
+    """Let go of those that have ended; some may be gone already, reaped for another run."""
+    for pid in pids & _orphans():
+        os.waitpid(pid, os.WNOHANG)
+    _unending.intersection_update(_orphans())

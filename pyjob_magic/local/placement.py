@@ -255,7 +255,8 @@ class Placement:
             if job:
                 self._warn(job, [scheduler.asks(pod) for pod in pods])
         for pod in pods:
-            self._keep(self._claims[pod["metadata"]["uid"]])
+            if job:
+                self._keep(self._claims[pod["metadata"]["uid"]])
             self._kubelet.start(pod)
 
     def _keep(self, claim: Claim) -> None:
@@ -333,7 +334,7 @@ def _first(claims: dict[str, Claim]) -> Claim:
 
 def _key(claim: Claim) -> str:
     """Return whose a claim is, as messages name it."""
-    return f"{claim.namespace}/{claim.job}"
+    return f"{claim.namespace}/{claim.job or claim.name}"
 
 
 def _scheduled(value: str) -> Json:

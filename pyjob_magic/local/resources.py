@@ -87,7 +87,7 @@ JOBS = Resource(
 PODS = Resource(
     "pods",
     "Pod",
-    verbs=(*_READ, *_REMOVE, "patch", "update"),
+    verbs=(*_READ, *_REMOVE, *_WRITE),
     short_names=("po",),
     subresources=("log", "status"),
 )

@@ -31,6 +31,7 @@ def of(resource: Resource) -> Json:
         return _pytorchjob()
     return {
         "type": "object",
+        **({"required": ["spec"]} if resource == PODS else {}),
         "properties": {
             "apiVersion": _STRING,
             "kind": _STRING,

@@ -10,7 +10,10 @@ import base64
 from collections.abc import Iterable, Iterator
 
 from pyjob_magic.local import admission, metadata
+from pyjob_magic.local.dependents import quality_of_service
 from pyjob_magic.local.objects import Json, is_dns_label
+from pyjob_magic.local.podchecks import pod_mistakes
+from pyjob_magic.local.poddefaults import fill_in
 from pyjob_magic.local.resources import (
     CONFIG_MAPS,
     EVENTS,
@@ -70,6 +73,22 @@ class _PyTorchJob(Strategy):
 
 
 class _Pod(Strategy):
+    def prepare(self, obj: Json) -> None:
+        fill_in(obj["spec"])
+        obj["spec"].setdefault("restartPolicy", "Always")
+        quality = quality_of_service(obj["spec"])
+        obj.setdefault("status", {"phase": "Pending", "qosClass": quality})
+
+    def causes(self, obj: Json) -> Iterator[Cause]:
+        spec = obj["spec"]
+        if not spec["containers"]:
+            yield Cause("spec.containers", "FieldValueRequired", "Required value")
+        for index, container in enumerate(spec["containers"]):
+            if not container.get("image"):
+                field = f"spec.containers[{index}].image"
+                yield Cause(field, "FieldValueRequired", "Required value")
+        yield from pod_mistakes(spec, spec["restartPolicy"])
+
     def changes(self, old: Json, new: Json) -> Iterator[Cause]:
         notes = new["metadata"].get("annotations") or {}
         for key, value in (old["metadata"].get("annotations") or {}).items():

@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.data import read
 from tests.local.api import Api, a_job
+from tests.state import eventually
 
 MERGE_PATCH = {"content-type": "application/merge-patch+json"}
 
@@ -171,3 +173,51 @@ def test_no_workers_by_scaling_is_what_the_webhook_denies(api: Api) -> None:
 def test_a_job_without_workers_has_no_scale(api: Api) -> None:
     api.submit(a_job(suspend=True))
     assert api.http.get(f"{api.jobs}/j/scale").status_code == 404
+
+
+def a_pod(**spec: Any) -> dict[str, Any]:
+    command = ["python", "-c", "print('alone')"]
+    main = {"name": "main", "image": "example/any:1", "command": command}
+    return an_object("Pod", "alone", spec={"containers": [main], **spec})
+
+
+def test_a_pod_of_no_job_runs(api: Api) -> None:
+    created = post(api, "pods", a_pod(restartPolicy="Never"))
+
+    assert created.status_code == 201, created.text
+    assert created.json()["spec"]["terminationGracePeriodSeconds"] == 30
+    api.wait_phase("alone", "Succeeded")
+    assert api.log("alone") == "alone\n"
+
+
+def test_a_pod_that_does_not_fit_says_so(api: Api) -> None:
+    """As recorded, but for the words: it waits, and its status and an event say for what."""
+    recorded = read("story/pod-create.json")
+    response = api.http.post(api.core("pods"), json=recorded["request"]["body"])
+    want = recorded["response"]["body"]
+    same = ("spec", "status")
+    assert response.status_code == 201
+    assert [response.json()[k] for k in same] == [want[k] for k in same]
+
+    unschedulable = read("story/pod-read-unschedulable.json")["response"]["body"]["status"]
+    name = want["metadata"]["name"]
+    pod = eventually(lambda: p if (p := api.pod(name))["status"].get("conditions") else None)
+    told = pod["status"]["conditions"][0]
+    for key in ("type", "status", "reason"):
+        assert told[key] == unschedulable["conditions"][0][key]
+    assert "nvidia.com/gpu" in told["message"]
+    eventually(lambda: ("Warning", "FailedScheduling", told["message"]) in api.events(name))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"containers": []},
+        {"containers": [{"name": "main"}]},
+        {"containers": [{"name": "No Label", "image": "x"}]},
+        {"restartPolicy": "ExitCode"},
+    ],
+)
+def test_a_pod_that_no_cluster_takes_is_refused(api: Api, spec: dict[str, Any]) -> None:
+    response = post(api, "pods", a_pod(**spec))
+    assert (response.status_code, response.json()["reason"]) == (422, "Invalid")

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from pyjob_magic.local.home import Home
-from pyjob_magic.local.memory import MemoryGuard, at_most, exactly
+from pyjob_magic.local.memory import MemoryGuard, Watched, at_most, exactly
 from pyjob_magic.local.process import Process
 from tests.local.api import Api, a_job
 from tests.local.hiding import HIDE, STAY, UP, gone, hidden
@@ -153,6 +153,30 @@ def test_shared_pages_count_once(tmp_path: Path) -> None:
 
         assert at_most(run) > 250 * MEBI
         assert 50 * MEBI < exactly(run) < 100 * MEBI
+
+
+@pytest.mark.parametrize(
+    ("at_most", "now", "expected"),
+    [
+        (100, 999.0, False),  # it cannot use too much
+        (151, 1.9, False),  # it uses what it used a second ago
+        (151, 3.1, True),  # that is long enough ago
+        (171, 1.1, False),  # more than it had left, but the look has just been
+        (171, 1.3, True),
+    ],
+)
+def test_a_close_look_is_taken_when_it_is_worth_it(
+    tmp_path: Path, at_most: int, now: float, expected: bool
+) -> None:
+    """A run whose processes share pages: in second 1 it used 20 less than it may."""
+    run = Process(tmp_path, "u", "c")
+    watched = Watched(run, 100, at_most=150, exactly=80, looked_at=1.0, cost=0.1)
+    assert watched.deserves_a_close_look(at_most, now) is expected
+
+
+def test_the_first_close_look_is_taken_at_once(tmp_path: Path) -> None:
+    """Nothing is known about the run before."""
+    assert Watched(Process(tmp_path, "u", "c"), 100).deserves_a_close_look(101, 0.0)
 
 
 def test_nothing_looks_where_there_is_no_limit(tmp_path: Path) -> None:
