@@ -44,12 +44,14 @@ def routes() -> list[Route]:
     for resources in groups().values():
         documents[resources[0].root] = _resource_list(resources)
     return [
-        *(_route(path, body) for path, body in documents.items()),
+        *(route for path, body in documents.items() for route in _routes(path, body)),
         *(Route(f"/{check}", _healthy) for check in ("healthz", "livez", "readyz")),
     ]
 
 
-def _route(path: str, body: Json) -> Route:
+def _routes(path: str, body: Json) -> list[Route]:
+    """Return the routes of a document; some clients put a slash behind its path."""
+
     async def handle(request: Request) -> Response:
         if path in ("/api", "/apis"):
             form = choose(request.headers.get("accept", ""), _AGGREGATED)
@@ -58,7 +60,7 @@ def _route(path: str, body: Json) -> Route:
                 return document(request, _aggregated(path, form), media_type)
         return answer(request, body)
 
-    return Route(path, handle)
+    return [Route(path, handle), Route(f"{path}/", handle)]
 
 
 async def _healthy(request: Request) -> Response:

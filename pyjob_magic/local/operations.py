@@ -135,7 +135,7 @@ def _body(content: dict[str, Json], *, required: bool = True) -> Json:
 
 def _responses(verb: str, group: str, kind: str, subresource: str) -> Json:
     failures = [*_ALWAYS, *(() if verb in ("get", "list") else _OF_WRITES)]
-    failures += ["410"] if verb == "list" else []
+    failures += ["410"] if verb == "list" else ["422"] if subresource == "log" else []
     return {
         **_success(verb, group, kind, subresource),
         **{code: {"$ref": f"#/components/responses/{code}"} for code in sorted(failures)},
@@ -180,6 +180,7 @@ def _as(kind: str) -> str:
 _STRING: Json = {"type": "string"}
 _BOOLEAN: Json = {"type": "boolean"}
 _COUNT: Json = {"type": "integer", "minimum": 0}
+_ONE_OR_MORE: Json = {"type": "integer", "minimum": 1}
 _PATH_PARAMETERS: dict[str, Json] = {
     "namespace": {
         "description": "Where the object is.",
@@ -210,7 +211,7 @@ _QUERY_PARAMETERS: dict[str, tuple[str, Json]] = {
     ),
     "labelSelector": ("Only objects with these labels, such as team=a.", _STRING),
     "limit": ("At most so many objects in a page.", _COUNT),
-    "limitBytes": ("At most so many bytes.", {"type": "integer", "minimum": 1}),
+    "limitBytes": ("At most so many bytes.", _ONE_OR_MORE),
     "pretty": ("Indent the answer.", _BOOLEAN),
     "previous": ("The run before the last restart.", _BOOLEAN),
     "propagationPolicy": (
@@ -218,15 +219,36 @@ _QUERY_PARAMETERS: dict[str, tuple[str, Json]] = {
         {**_STRING, "enum": ["Background", "Foreground", "Orphan"]},
     ),
     "resourceVersion": ("Watch from this version on.", _STRING),
+    "sendInitialEvents": ("Begin a watch with what there is, and say where that ends.", _BOOLEAN),
+    "sinceSeconds": ("Only what was printed in the last seconds.", _ONE_OR_MORE),
+    "sinceTime": ("Only what was printed since.", {**_STRING, "format": "date-time"}),
+    "stream": ("Which streams; they are one here.", {**_STRING, "enum": ["All"]}),
     "tailLines": ("Only the last lines.", _COUNT),
     "timeoutSeconds": ("End the watch after so long.", _COUNT),
+    "timestamps": ("Begin each line with its time.", _BOOLEAN),
     "watch": ("Send each change as it comes.", _BOOLEAN),
 }
 _SELECT = ("labelSelector", "fieldSelector")
 _WRITE = ("dryRun", "fieldManager", "fieldValidation", "pretty")
 _REMOVE = ("dryRun", "gracePeriodSeconds", "propagationPolicy", "pretty")
-_WATCH = ("watch", "allowWatchBookmarks", "resourceVersion", "timeoutSeconds")
-_LOG = ("container", "follow", "limitBytes", "previous", "tailLines")
+_WATCH = (
+    "watch",
+    "allowWatchBookmarks",
+    "resourceVersion",
+    "sendInitialEvents",
+    "timeoutSeconds",
+)
+_LOG = (
+    "container",
+    "follow",
+    "limitBytes",
+    "previous",
+    "sinceSeconds",
+    "sinceTime",
+    "stream",
+    "tailLines",
+    "timestamps",
+)
 _QUERY = {
     "list": (*_SELECT, "limit", "continue", *_WATCH, "includeObject", "pretty"),
     "create": _WRITE,

@@ -113,7 +113,8 @@ def _is_started_sidecar(pod: Json, entry: Json) -> bool:
 
 
 def _is_up(entry: Json) -> bool:
-    return bool(entry.get("ready") and _state(entry, "running") and not _reason(entry))
+    running = (entry.get("state") or {}).get("running")
+    return bool(entry.get("ready")) and running is not None and not _reason(entry)
 
 
 def _state(entry: Json, kind: str) -> Json:

@@ -113,8 +113,9 @@ def _repeated(resource: Resource, spec: Json) -> Json:
 
 
 def _check(resource: Resource, review: Any) -> None:
-    head = (resource.api_version, resource.kind)
-    if not isinstance(review, dict) or (review.get("apiVersion"), review.get("kind")) != head:
+    """Refuse what is no review; one that does not say what it is, is what is asked for here."""
+    head = {"apiVersion": resource.api_version, "kind": resource.kind}
+    if not isinstance(review, dict) or {**head, **review} != {**review, **head}:
         raise bad_request(f"the object provided is no {resource.kind} of {resource.api_version}")
     schema.prune(components.review(resource), review)
     for cause in schema.validate(components.review(resource), review):

@@ -124,6 +124,12 @@ def test_what_a_client_has_already_is_not_sent_again(http: httpx.Client) -> None
     assert again.headers["etag"] == first.headers["etag"]
 
 
+@pytest.mark.parametrize("path", ["/version", "/api", "/apis", "/api/v1", "/apis/kubeflow.org/v1"])
+def test_a_slash_at_the_end_makes_no_difference(http: httpx.Client, path: str) -> None:
+    """The official client for Python puts one there."""
+    assert http.get(f"{path}/").json() == http.get(path).json()
+
+
 def test_a_form_that_discovery_has_not(http: httpx.Client) -> None:
     """Plain JSON is what else there is."""
     headers = {"accept": AGGREGATED.format("v3")}

@@ -12,6 +12,8 @@ import pytest
 
 from pyjob_magic.local import operations
 from pyjob_magic.local.catalogue import groups
+from pyjob_magic.local.logoptions import LogOptions
+from pyjob_magic.local.resources import PODS
 
 Json = dict[str, Any]
 INDEX = "/openapi/v3"
@@ -162,6 +164,21 @@ def test_patches_say_which_parameters_they_take(http: httpx.Client, parameter: s
             if method == "patch" and parameter in named:
                 found.add(operation["x-kubernetes-group-version-kind"]["kind"])
     assert {"PyTorchJob", "Scale", "Pod", "ConfigMap", "Secret", "Namespace"} <= found
+
+
+def test_the_parameters_of_a_log_are_those_that_are_read() -> None:
+    """All of them."""
+    read_ones = set()
+
+    class Watched(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:
+            read_ones.add(name)
+            return default
+
+    LogOptions.parse(Watched(), "p")
+    (log,) = [path for path in operations.paths(PODS) if path.endswith("/log")]
+    described = operations.paths(PODS)[log]["get"]["parameters"]
+    assert {parameter["name"] for parameter in described} == read_ones
 
 
 def test_custom_resources_take_no_strategic_patch(http: httpx.Client) -> None:

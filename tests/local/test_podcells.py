@@ -79,6 +79,7 @@ def cells(found: Json) -> list[str]:
         (pod("Pending", waits("PodInitializing"), init=[ended(0)]), "0/1", "PodInitializing"),
         (pod("Running", UP, init=[UP], initialized=True), "1/1", "Init:0/1"),
         (pod("Running", UP, ready=True), "1/1", "Running"),
+        (pod("Running", {"running": {}}, ready=True), "1/1", "Running"),
         (pod("Running", waits("CrashLoopBackOff")), "0/1", "CrashLoopBackOff"),
         (pod("Running", ended(0, "Completed"), UP, ready=True), "1/2", "Running"),
         (pod("Running", ended(0, "Completed"), UP), "1/2", "NotReady"),

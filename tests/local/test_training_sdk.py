@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,26 +15,8 @@ from kubeflow.training import (
 )
 from kubernetes.client import V1Container, V1ObjectMeta, V1PodSpec, V1PodTemplateSpec
 
-from pyjob_magic.local.home import Home
-from pyjob_magic.local.launcher import Endpoint
 from tests.local.api import Api
-from tests.state import VARIABLE, eventually
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(
-    api_home: Home, endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """Write what `pyjob-magic kubeconfig` prints."""
-    printed = subprocess.run(
-        [sys.executable, "-m", "pyjob_magic.cli", "kubeconfig"],
-        env={**os.environ, VARIABLE: str(api_home.path)},
-        capture_output=True,
-        check=True,
-    )
-    path = tmp_path_factory.mktemp("kubeconfig") / "config"
-    path.write_bytes(printed.stdout)
-    return path
+from tests.state import eventually
 
 
 @pytest.fixture
