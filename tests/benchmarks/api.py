@@ -42,6 +42,11 @@ class Server:
         """What has to be sent with each request."""
         return {"Authorization": f"Bearer {self.token}"}
 
+    def cpu_seconds(self) -> float:
+        """Return how much CPU its process has used."""
+        times = self.process.cpu_times()
+        return times.user + times.system
+
 
 class Client:
     """One connection that stays open, and does nothing but send."""

@@ -75,11 +75,9 @@ def cost(server: Server, seconds: float, memory: Figure, cpu: Figure) -> None:
     """Note what a server costs that nobody asks for anything."""
     answered(server)
     time.sleep(SETTLED)
-    before = server.process.cpu_times()
+    before = server.cpu_seconds()
     time.sleep(seconds)
-    after = server.process.cpu_times()
-    used = after.user + after.system - before.user - before.system
-    cpu.samples.append(100 * used / seconds)
+    cpu.samples.append(100 * (server.cpu_seconds() - before) / seconds)
     memory.samples.append(server.process.memory_info().rss / 1e6)
 
 

@@ -87,6 +87,7 @@ async def main() -> None:
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=1,
+        timeout_keep_alive=75,
     )
     server = uvicorn.Server(config)
     asyncio.get_running_loop().add_reader(sys.stdin, partial(setattr, server, "should_exit", True))

@@ -20,11 +20,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.api import JOBS, Client, embedded_api, minimal_api
-from tests.benchmarks.figures import Rate, machine, table
+from tests.benchmarks.api import JOBS, Client, Server, embedded_api, minimal_api
+from tests.benchmarks.figures import Figure, Rate, machine, table
 from tests.state import eventually
 
 SEED = Path(__file__).parents[1] / "data" / "seed-create.json"
@@ -45,6 +46,8 @@ def main() -> int:
         api, bare = Client(embedded), Client(minimal)
         stored = measure(api, bare, options.rounds, options.size)
         print(f"{options.rounds} rounds of {options.size} suspended jobs:\n\n{table(*stored)}\n")
+        used = measure_cpu(embedded, minimal, options.rounds, options.size)
+        print(f"CPU of the server's process, in as many rounds:\n\n{table(*used)}\n")
         ran = measure_running(api, bare, options.running)
         print(f"{options.running} rounds of {RUNNING} jobs that run:\n\n{table(*ran)}")
         api.close()
@@ -67,9 +70,9 @@ def measure(api: Client, bare: Client, rounds: int, size: int) -> list[Rate]:
             names = [f"round-{number + 1}-{index}" for index in range(size)]
             bodies = [a_job(name, suspend=True) for name in names]
             took = [
-                timed(lambda body: bare.ask("POST", JOBS, body), bodies),
-                timed(lambda body: insert(db, body), bodies),
-                timed(lambda body: api.ask("POST", JOBS, body), bodies),
+                timed(partial(bare.ask, "POST", JOBS), bodies),
+                timed(partial(insert, db), bodies),
+                timed(partial(api.ask, "POST", JOBS), bodies),
                 timed(lambda name: bare.ask("GET", f"{JOBS}/{name}"), names),
                 timed(lambda name: api.ask("GET", f"{JOBS}/{name}"), names),
             ]
@@ -82,6 +85,23 @@ def measure(api: Client, bare: Client, rounds: int, size: int) -> list[Rate]:
     return [least, inserts, creates, reads, gets]
 
 
+def measure_cpu(embedded: Server, minimal: Server, rounds: int, size: int) -> list[Figure]:
+    """Create suspended jobs; other work on the machine does not change what that costs."""
+    least = Figure("POST to bare Starlette")
+    creates = Figure("create", (least,))
+    for number in range(rounds):
+        bodies = [a_job(f"cpu-{number}-{index}", suspend=True) for index in range(size)]
+        for server, figure in ((minimal, least), (embedded, creates)):
+            client, before = Client(server), server.cpu_seconds()
+            timed(partial(client.ask, "POST", JOBS), bodies)
+            figure.took((server.cpu_seconds() - before) / size)
+            client.close()
+    client = Client(embedded)
+    client.ask("DELETE", JOBS)
+    client.close()
+    return [least, creates]
+
+
 def measure_running(api: Client, bare: Client, rounds: int) -> list[Rate]:
     """Create jobs that are started while the next ones come."""
     least = Rate("POST to bare Starlette", amount=RUNNING)
@@ -89,9 +109,9 @@ def measure_running(api: Client, bare: Client, rounds: int) -> list[Rate]:
     ended = Rate("jobs to their end", amount=RUNNING)
     for number in range(rounds):
         bodies = [a_job(f"runs-{number}-{index}", suspend=False) for index in range(RUNNING)]
-        least.took(timed(lambda body: bare.ask("POST", JOBS, body), bodies))
+        least.took(timed(partial(bare.ask, "POST", JOBS), bodies))
         start = time.perf_counter()
-        creates.took(timed(lambda body: api.ask("POST", JOBS, body), bodies))
+        creates.took(timed(partial(api.ask, "POST", JOBS), bodies))
         eventually(lambda: all(map(has_succeeded, jobs(api))), timeout=TIMEOUT)
         ended.took(time.perf_counter() - start)
         api.ask("DELETE", JOBS)
