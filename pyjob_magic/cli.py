@@ -58,8 +58,9 @@ def _add(
 def _serve(options: argparse.Namespace) -> int:
     if options.foreground:
         from pyjob_magic.local.__main__ import serve_home
+        from pyjob_magic.local.starter import Starter
 
-        return serve_home(Home.default())
+        return serve_home(Home.default(), Starter())
     print(f"The embedded API answers at {launcher.ensure_running().url}.")
     return 0
 

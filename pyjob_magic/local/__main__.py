@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from pathlib import Path
-from typing import TextIO
 
 from pyjob_magic.local.home import Home
-from pyjob_magic.local.server import AlreadyRunningError, serve, tell
+from pyjob_magic.local.server import AbandonedError, AlreadyRunningError, serve
 from pyjob_magic.local.settings import SettingError
+from pyjob_magic.local.starter import Starter
 from pyjob_magic.local.status import StatusError
 
 
@@ -22,26 +21,24 @@ def main() -> int:
     parser.add_argument("--ready-fd", type=int, help="tell this file descriptor when ready")
     options = parser.parse_args()
     home = Home(options.home) if options.home else Home.default()
-    ready = None if options.ready_fd is None else os.fdopen(options.ready_fd, "w")
-    return serve_home(home, ready)
+    return serve_home(home, Starter(options.ready_fd))
 
 
-def serve_home(home: Home, ready: TextIO | None = None) -> int:
+def serve_home(home: Home, starter: Starter) -> int:
     """Serve `home` until stopped and return the exit code; say why if it cannot be."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        serve(home, ready)
-    except (AlreadyRunningError, SettingError, StatusError) as error:
-        return _failed(str(error), ready)
+        serve(home, starter)
+    except (AlreadyRunningError, AbandonedError, SettingError, StatusError) as error:
+        return _failed(str(error), starter)
     except OSError as error:
-        return _failed(home.complaint(error), ready)
+        return _failed(home.complaint(error), starter)
     return 0
 
 
-def _failed(why: str, ready: TextIO | None) -> int:
+def _failed(why: str, starter: Starter) -> int:
     logging.getLogger(__name__).error("%s", why)
-    if ready is not None and not ready.closed:
-        tell(ready, why)
+    starter.tell(why)
     return 1
 
 

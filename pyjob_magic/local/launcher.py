@@ -9,11 +9,11 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pyjob_magic import __version__
 from pyjob_magic.errors import TargetError
@@ -55,19 +55,27 @@ class Running:
     ----------
     url
         Where it answers this machine's own clients.
-    secure_url
-        The same over TLS, for kubectl and others.
-    lost_ports
-        Ports where it answered before; somebody else has them now.
     pid, version
         Of the process and of its package.
+    secure_url
+        Where it answers over TLS, for kubectl and others.
+    lost_ports
+        Ports where it answered before; somebody else has them now.
     """
 
     url: str
-    secure_url: str
-    lost_ports: Sequence[int]
     pid: int
     version: str
+    secure_url: str
+    lost_ports: Sequence[int]
+
+    @classmethod
+    def from_announcement(cls, found: Mapping[str, Any]) -> Running | None:
+        """Read what an API has announced, be it of another version; None if it is of no use."""
+        try:
+            return cls(**{name: found[name] for name in cls.__dataclass_fields__})
+        except KeyError:
+            return None
 
 
 def ensure_running(home: Home | None = None) -> Endpoint:
@@ -99,7 +107,7 @@ def ensure_running(home: Home | None = None) -> Endpoint:
 def status(home: Home | None = None) -> Running | None:
     """Return the API process that serves this home; None if there is none."""
     found = (home or Home.default()).endpoint()
-    return Running(**found) if found else None
+    return Running.from_announcement(found) if found else None
 
 
 def active_jobs(running: Running, home: Home | None = None) -> list[str]:

@@ -9,7 +9,6 @@ import os
 import time
 from contextlib import suppress
 from functools import partial
-from typing import TextIO
 
 import uvicorn
 from starlette.requests import Request
@@ -25,6 +24,7 @@ from pyjob_magic.local.launcher import READY, STATUS_PATH, STOP_PATH
 from pyjob_magic.local.listening import Server
 from pyjob_magic.local.ports import listen
 from pyjob_magic.local.settings import seconds
+from pyjob_magic.local.starter import Starter
 from pyjob_magic.local.status import StatusError
 from pyjob_magic.local.storage import StorageError, emptied, removed
 from pyjob_magic.local.store import Store
@@ -45,35 +45,41 @@ class AlreadyRunningError(Exception):
     """Another API process serves this home."""
 
 
-def serve(home: Home, ready: TextIO | None = None) -> None:
+class AbandonedError(Exception):
+    """Nobody wants this API process any more."""
+
+
+def serve(home: Home, starter: Starter) -> None:
     """Serve until stopped.
 
     Parameters
     ----------
     home
         The state directory.
-    ready
-        Is told as soon as requests are answered, and closed.
+    starter
+        Is told as soon as requests are answered.
 
     Raises
     ------
     AlreadyRunningError
         If another process serves this home.
+    AbandonedError
+        If whoever has started this process has ended before it serves.
     SettingError
         If a variable of the environment cannot be used.
     """
     idle = seconds("PYJOB_MAGIC_IDLE_SECONDS", _IDLE_SECONDS)
     patience = seconds("PYJOB_MAGIC_REQUEST_SECONDS", _REQUEST_SECONDS)
     home.create()
-    lock = _lock(home)
+    lock = _lock(home, starter)
     orphans.take_in()
     try:
-        asyncio.run(_serve(home, ready, idle, patience))
+        asyncio.run(_serve(home, starter, idle, patience))
     finally:
         os.close(lock)
 
 
-async def _serve(home: Home, ready: TextIO | None, idle_seconds: float, patience: float) -> None:
+async def _serve(home: Home, starter: Starter, idle_seconds: float, patience: float) -> None:
     store = Store(home.database)
     if store.version == 0 and any(home.pods.iterdir()):
         raise emptied(home.database)
@@ -107,9 +113,8 @@ async def _serve(home: Home, ready: TextIO | None, idle_seconds: float, patience
         task.add_done_callback(partial(server.give_up, what))
         running.append(task)
     server.listen(listeners)
-    if ready is not None:
-        # The sockets listen already: who connects now is answered as soon as the loop runs.
-        tell(ready, READY)
+    # The sockets listen already: who connects now is answered as soon as the loop runs.
+    starter.tell(READY)
     try:
         await server.serve(sockets=[])
     finally:
@@ -131,12 +136,6 @@ def _look_after(store: Store, controller: Controller, server: Server) -> None:
             store.try_to_write()
             store.failing = False
             controller.resume()
-
-
-def tell(ready: TextIO, text: str) -> None:
-    """Say something to whoever has started this process, and waits; it may be gone."""
-    with suppress(OSError), ready:
-        ready.write(text)
 
 
 def _status_route(controller: Controller) -> Route:
@@ -179,11 +178,11 @@ async def _stop_when_idle(
     server.stop()
 
 
-def _lock(home: Home) -> int:
+def _lock(home: Home, starter: Starter) -> int:
     """Lock the home for this process; the lock goes when the process goes."""
     handle = private.lock_file(home.lock)
     begun = time.monotonic()
-    while True:
+    while not starter.gone():
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -195,3 +194,5 @@ def _lock(home: Home) -> int:
             time.sleep(0.01)
         else:
             return handle
+    os.close(handle)
+    raise AbandonedError("whoever has started this process is gone")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ import psutil
 import pytest
 
 from pyjob_magic.errors import TargetError
-from pyjob_magic.local import launcher
+from pyjob_magic.local import launcher, private
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.resources import PODS
 from pyjob_magic.local.store import Store
@@ -62,7 +63,7 @@ def test_many_at_once_get_one_api(own_home: Home) -> None:
     env = {**os.environ, VARIABLE: str(own_home.path)}
     starters = [
         subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True)
-        for _ in range(8)
+        for _ in range(20)
     ]
     urls = {starter.communicate(timeout=60)[0] for starter in starters}
     assert len(urls) == 1
@@ -374,10 +375,59 @@ def test_a_stale_announcement_is_not_believed(own_home: Home) -> None:
 def test_an_idle_api_of_another_version_is_replaced(own_home: Home) -> None:
     launcher.ensure_running(own_home)
     first = pid(own_home)
-    pretend(own_home, version="0.0.0")
+    pretend(own_home, version="0.0.0", a_field_of_its_own=True)
     with running(own_home) as api:
         assert api.http.get("/readyz").text == "ok"
     assert pid(own_home) != first
+
+
+def test_a_busy_api_of_another_version_is_replaced_when_it_is_idle(own_home: Home) -> None:
+    with running(own_home) as api:
+        api.submit(a_job(code=SLEEP))
+        api.wait_log("j-master-0", "up")
+        first = pid(own_home)
+        pretend(own_home, version="0.0.0")
+        with running(own_home) as later:
+            assert later.conditions("j")["Running"] == "True"
+        assert pid(own_home) == first
+        api.http.delete(f"{api.jobs}/j")
+        eventually(lambda: not api.pods())
+
+    def replaced() -> bool:
+        launcher.ensure_running(own_home)
+        return pid(own_home) != first
+
+    eventually(replaced)
+
+
+def test_an_idle_api_costs_next_to_nothing(own_home: Home) -> None:
+    """Less than 80 MB, and less than 0.5 % of a processor."""
+    with running(own_home) as api:
+        api.submit(a_job())
+        api.wait("j", "Succeeded")
+    process = psutil.Process(pid(own_home))
+    seconds = 3.0
+    time.sleep(0.5)  # the last pod is being swept away
+    before = process.cpu_times()
+    time.sleep(seconds)
+    after = process.cpu_times()
+    used = after.user + after.system - before.user - before.system
+    assert used <= max(0.005 * seconds, 0.02)  # the clock ticks every 10 ms
+    assert process.memory_info().rss < 80e6
+
+
+def test_an_api_whose_kernel_is_gone_before_it_serves_ends(own_home: Home) -> None:
+    """It waits for another one to end; then nobody would know of it."""
+    code = "from pyjob_magic.local import launcher; launcher.ensure_running()"
+    env = {**os.environ, VARIABLE: str(own_home.path)}
+    other = private.lock_file(own_home.create().lock)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with subprocess.Popen([sys.executable, "-c", code], env=env) as kernel:
+        (api,) = eventually(lambda: psutil.Process(kernel.pid).children())
+        kernel.kill()
+    api.wait(20)
+    os.close(other)
+    assert "whoever has started this process is gone" in own_home.log.read_text()
 
 
 def test_a_pod_that_cannot_be_scheduled_keeps_nobody_back(own_home: Home) -> None:
