@@ -108,5 +108,5 @@ def _path(log: Path) -> Path:
 def _read(path: Path) -> list[Note]:
     try:
         return unpack(path.read_bytes())
-    except FileNotFoundError:
+    except OSError:  # there are none yet, or they are lost
         return []
