@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from pyjob_magic.local import cgroups
 from pyjob_magic.local.limits import limit
 from pyjob_magic.local.objects import Json
 from pyjob_magic.local.podstatus import OOM_KILLED
@@ -62,7 +63,10 @@ class Watched:
 
 
 class MemoryGuard:
-    """Looks after the runs that have a limit; nothing at all goes on while there is none."""
+    """Looks after the runs that have a limit, as far as the kernel does not.
+
+    Nothing at all goes on while there is none.
+    """
 
     def __init__(self) -> None:
         self._watched: dict[Path, Watched] = {}
@@ -70,12 +74,22 @@ class MemoryGuard:
 
     @contextmanager
     def watching(self, run: Process, container: Json) -> Iterator[None]:
-        """Hold a run to the limit of its container meanwhile."""
-        allowed = limit(container, "memory")
+        """Hold a run to the limit of its container meanwhile, or see how the kernel does it."""
+        allowed, group = limit(container, "memory"), run.group()
         if allowed is None:
             yield
-            return
-        self._watched[run.directory] = Watched(run, int(allowed))
+        elif group is None:
+            with self._supervising(run, int(allowed)):
+                yield
+        else:
+            yield
+            if cgroups.killed(group):
+                _explain(run, int(allowed), int(allowed))
+            cgroups.remove(group)
+
+    @contextmanager
+    def _supervising(self, run: Process, allowed: int) -> Iterator[None]:
+        self._watched[run.directory] = Watched(run, allowed)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch())
         try:
@@ -96,9 +110,12 @@ class MemoryGuard:
 
     def _kill(self, watched: Watched) -> None:
         del self._watched[watched.run.directory]
-        message = f"used {_show(watched.exactly)} of {_show(watched.allowed)} allowed"
-        watched.run.explain(OOM_KILLED, message)
+        _explain(watched.run, watched.exactly, watched.allowed)
         watched.run.kill()
+
+
+def _explain(run: Process, used: int, allowed: int) -> None:
+    run.explain(OOM_KILLED, f"used {_show(used)} of {_show(allowed)} allowed")
 
 
 def _suspects(all_watched: Iterable[Watched]) -> list[Watched]:

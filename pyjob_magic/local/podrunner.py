@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pyjob_magic.local import podstatus, terminationlog
+from pyjob_magic.local.limits import limit
 from pyjob_magic.local.objects import JOB_NAME, Json, ended, labels, timestamp
 from pyjob_magic.local.podstatus import Run
 from pyjob_magic.local.process import Process, end_pod
@@ -226,7 +227,8 @@ class PodRunner:
         cwd = working_directory(run.container, self._place)
         check(found, cwd)
         terminationlog.prepare(run.container, self._place.root)
-        process.start(found.argv, found.env, cwd, self._kubelet.own_cpus(run.container))
+        cpus, memory = self._kubelet.own_cpus(run.container), limit(run.container, "memory")
+        process.start(found.argv, found.env, cwd, cpus=cpus, memory=int(memory or 0))
         self._say("Normal", "Started", f"Started container {run.container['name']}")
 
     def _cannot_run(self, run: Run, process: Process, why: str, code: int) -> int:

@@ -23,14 +23,15 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import psutil
 
+from pyjob_magic.local import cgroups
 from pyjob_magic.local.orphans import end_orphans, expect, forget
 from pyjob_magic.local.trees import (
     become_subreaper,
@@ -78,7 +79,8 @@ class Process:
     Parameters
     ----------
     directory
-        Where its files are: ``log``, ``pid``, ``exit``, and ``why`` if there is more to say.
+        Where its files are: ``log``, ``pid``, ``exit``, ``cgroup`` if it has one, and ``why``
+        if there is more to say.
     pod_uid, container
         Whose it is.
     """
@@ -104,7 +106,13 @@ class Process:
         return bool(marked(self.pod_uid, self.container))
 
     def start(
-        self, argv: list[str], env: Mapping[str, str], cwd: Path, cpus: set[int] | None = None
+        self,
+        argv: list[str],
+        env: Mapping[str, str],
+        cwd: Path,
+        *,
+        cpus: set[int] | None = None,
+        memory: int = 0,
     ) -> None:
         """Start it.
 
@@ -114,6 +122,8 @@ class Process:
             The command, its environment and where it starts.
         cpus
             The CPUs that it is kept to; None for all that this process may use.
+        memory
+            How many bytes it may use, 0 for all; see `group` for whether the kernel sees to that.
 
         Raises
         ------
@@ -123,7 +133,7 @@ class Process:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.directory / "exit").write_text(_NO_CODE_YET)
         marks = {MARK: self.pod_uid, CONTAINER_MARK: self.container}
-        with self.log.open("ab") as log:
+        with self._grouped(memory) as group, self.log.open("ab") as log:
             self._popen = subprocess.Popen(
                 ["/bin/sh", "-c", _SHIM, str(self.directory), *argv],
                 stdin=subprocess.DEVNULL,
@@ -132,10 +142,34 @@ class Process:
                 cwd=cwd,
                 env={**env, **marks},
                 start_new_session=True,
-                preexec_fn=partial(_begin, cpus),
+                preexec_fn=partial(_begin, cpus, group),
             )
         self._pid = self._popen.pid
         expect(self._pid)
+
+    @contextmanager
+    def _grouped(self, memory: int) -> Iterator[Path | None]:
+        """Make a group for it, and note where that is for the API processes after this one."""
+        name = f"{self.pod_uid}.{self.directory.parent.name}.{self.directory.name}"
+        group = cgroups.make(name, memory) if memory else None
+        note = self.directory / "cgroup"
+        if group is not None:
+            note.write_text(str(group))
+        try:
+            yield group
+        finally:
+            if group is not None and not cgroups.holds(
+                group, self._popen.pid if self._popen else 0
+            ):
+                note.unlink()  # it could not enter, or not even start
+                cgroups.remove(group)
+
+    def group(self) -> Path | None:
+        """Return the control group in which the kernel holds it to its memory, if there is one."""
+        try:
+            return Path((self.directory / "cgroup").read_text())
+        except OSError:
+            return None
 
     def cpus(self) -> set[int]:
         """Return the CPUs that it is kept to; none if it runs no longer."""
@@ -245,9 +279,12 @@ class Process:
         return family({self._pid, *marked(self.pod_uid, self.container)} - {0})
 
 
-def _begin(cpus: set[int] | None) -> None:
-    """Prepare the process that becomes the shell of a run; all that it starts inherits the CPUs."""
+def _begin(cpus: set[int] | None, group: Path | None) -> None:
+    """Prepare the process that becomes the shell of a run; what it starts inherits all but one."""
     become_subreaper()
+    if group:
+        with suppress(OSError):  # whoever has started it will see
+            cgroups.enter(group)
     if cpus:
         with suppress(OSError):  # some of them may just have gone offline
             os.sched_setaffinity(0, cpus)

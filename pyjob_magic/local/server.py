@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pyjob_magic.local import orphans, private, query
+from pyjob_magic.local import cgroups, orphans, private, query
 from pyjob_magic.local.api import application
 from pyjob_magic.local.controller import Controller
 from pyjob_magic.local.guard import Guard
@@ -73,6 +73,7 @@ def serve(home: Home, starter: Starter) -> None:
     home.create()
     lock = _lock(home, starter)
     orphans.take_in()
+    cgroups.take_over()
     try:
         asyncio.run(_serve(home, starter, idle, patience))
     finally:
