@@ -16,6 +16,7 @@ from decimal import Decimal
 
 from pyjob_magic.local import machine, operator, podstatus, scheduler
 from pyjob_magic.local.caveats import caveats
+from pyjob_magic.local.dependents import CONTROLLER
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.interpreter import interpreter
 from pyjob_magic.local.keepsakes import Keepsakes
@@ -36,11 +37,13 @@ from pyjob_magic.local.objects import (
 )
 from pyjob_magic.local.process import Process, kill_pod
 from pyjob_magic.local.recorder import Recorder
-from pyjob_magic.local.resources import CONFIG_MAPS, JOBS, PODS
+from pyjob_magic.local.resources import CONFIG_MAPS, JOBS, PODS, SECRETS, SERVICES
 from pyjob_magic.local.scheduler import Group
 from pyjob_magic.local.store import Change, Store
 
 SCHEDULER = "default-scheduler"
+_DEPENDENTS = {"Pod": PODS, "Service": SERVICES}
+_COLLECTED = (SERVICES, CONFIG_MAPS, SECRETS)  # go with the job that owns them
 _LONGEST_GRACE = 86_400.0
 Key = tuple[str, str]  # namespace and name of a job
 
@@ -116,7 +119,7 @@ class Controller:
             with _go_on(), self.store.transaction():
                 job["status"] = operator.failed_status(job, message, now)
                 self.store.update(JOBS, job)
-                self._remark(job, "PyTorchJobFailed", message)
+                self._remark(job, operator.Remark("Normal", "PyTorchJobFailed", message))
         await self.kubelet.stop_all()
         for pod in [pod for pod in self.store.objects(PODS) if not ended(pod)]:
             with _go_on():
@@ -194,7 +197,7 @@ class Controller:
                 self.kubelet.start(pod)
             if terminating(pod):
                 self.delete_pod(pod)
-        owned = (*pods, *self.store.objects(CONFIG_MAPS))
+        owned = [*pods, *(obj for kind in _COLLECTED for obj in self.store.objects(kind))]
         self._orphaned += self._gone({uid for obj in owned for uid in owners(obj)})
         known = {pod["metadata"]["uid"] for pod in pods}
         for path in self.home.pods.iterdir():
@@ -235,8 +238,9 @@ class Controller:
         """Delete what belonged to a job that is gone."""
         for pod in self.store.owned(PODS, uid):
             self.delete_pod(pod)
-        for config_map in self.store.owned(CONFIG_MAPS, uid):
-            self.store.delete(CONFIG_MAPS, config_map)
+        for resource in _COLLECTED:
+            for obj in self.store.owned(resource, uid):
+                self.store.delete(resource, obj)
         self._queue.pop(uid, None)
 
     def _pod_ended(self, uid: str) -> None:
@@ -255,11 +259,11 @@ class Controller:
             timer.cancel()
         if job is None:
             return
-        now = time.time()
-        pods = self.store.owned(PODS, job["metadata"]["uid"])
-        plan = operator.reconcile(job, pods, now)
+        now, uid = time.time(), job["metadata"]["uid"]
+        pods, services = (self.store.owned(resource, uid) for resource in (PODS, SERVICES))
+        plan = operator.reconcile(job, pods, services, now)
         with self.store.transaction():
-            self._carry_out(plan, job, pods)
+            self._carry_out(plan, job)
         if plan.wake_at is not None:
             loop = asyncio.get_running_loop()
             delay = max(0.0, plan.wake_at - now)
@@ -270,43 +274,51 @@ class Controller:
         self._dirty[key] = None
         self._wake.set()
 
-    def _carry_out(self, plan: operator.Plan, job: Json, pods: list[Json]) -> None:
-        for pod in pods:
-            if pod["metadata"]["name"] in plan.delete:
-                self.delete_pod(pod)
-                self._remark(job, "SuccessfulDeletePod", f"Deleted pod: {pod['metadata']['name']}")
-        for pod in plan.create:
-            if self._create_pod(pod):
-                self._queue.setdefault(job["metadata"]["uid"])
-                self._remark(job, "SuccessfulCreatePod", f"Created pod: {pod['metadata']['name']}")
-        for remark in plan.remarks:
-            self.recorder.record(
-                job, operator.CONTROLLER, remark.type, remark.reason, remark.message, remark.once
-            )
+    def _carry_out(self, plan: operator.Plan, job: Json) -> None:
+        for step in plan.steps:
+            if isinstance(step, operator.Remark):
+                self._remark(job, step)
+            elif isinstance(step, operator.Create):
+                self._create(job, step.what)
+            else:
+                self._delete(job, step.what)
         if plan.remove:
             self.store.delete(JOBS, job)
         elif plan.status != job.get("status", {}):
             job["status"] = plan.status
             self.store.update(JOBS, job)
 
-    def _remark(self, job: Json, reason: str, message: str) -> None:
-        self.recorder.record(job, operator.CONTROLLER, "Normal", reason, message)
+    def _remark(self, job: Json, said: operator.Remark) -> None:
+        self.recorder.record(job, CONTROLLER, said.type, said.reason, said.message, said.once)
 
-    def _create_pod(self, pod: Json) -> bool:
-        """Store a new pod; not while one of its name is still ending."""
-        meta = pod["metadata"]
-        if self.store.find(PODS, meta["namespace"], meta["name"]) is not None:
-            return False
+    def _create(self, job: Json, obj: Json) -> None:
+        """Store a new pod or service; not while one of its name still ends."""
+        kind, meta = obj["kind"], obj["metadata"]
+        resource = _DEPENDENTS[kind]
+        if self.store.find(resource, meta["namespace"], meta["name"]) is not None:
+            return
         identity = {
             "name": meta["name"],
             "namespace": meta["namespace"],
             "uid": str(uuid.uuid4()),
             "resourceVersion": "",
-            "generation": 1,
+            **({"generation": 1} if kind == "Pod" else {}),
             "creationTimestamp": timestamp(time.time()),
         }
-        self.store.create(PODS, {**pod, "metadata": {**identity, **meta}})
-        return True
+        self.store.create(resource, {**obj, "metadata": {**identity, **meta}})
+        if kind == "Pod":
+            self._queue.setdefault(job["metadata"]["uid"])
+        message = f"Created {kind.lower()}: {meta['name']}"
+        self._remark(job, operator.Remark("Normal", f"SuccessfulCreate{kind}", message))
+
+    def _delete(self, job: Json, obj: Json) -> None:
+        kind = obj["kind"]
+        if kind == "Pod":
+            self.delete_pod(obj)
+        else:
+            self.store.delete(SERVICES, obj)
+        message = f"Deleted {kind.lower()}: {obj['metadata']['name']}"
+        self._remark(job, operator.Remark("Normal", f"SuccessfulDelete{kind}", message))
 
     def _schedule(self) -> None:
         """Give the pods that wait a place, all of a job together."""

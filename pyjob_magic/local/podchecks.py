@@ -1,32 +1,24 @@
-"""What is wrong with pods: before they are created, and while they do not run. Pure."""
+"""What is wrong with replicas: before they are created, and while they do not run. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pyjob_magic.local.dependents import replica_name, restart_policy, service_ports
 from pyjob_magic.local.environment import replicas
 from pyjob_magic.local.objects import Json, ended, is_dns_label, terminating
 from pyjob_magic.quantity import Quantity
 
 _POD_POLICIES = ("Always", "OnFailure", "Never")
 _MOST_REPLICAS = 1024  # of a type, on one machine
+_LONGEST_NAME = 63  # of a service: it is a DNS label
 _QUANTITY_RULE = (
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 )
 
 
-def pod_name(job_name: str, replica_type: str, index: int) -> str:
-    """Return the name of the pod of one replica."""
-    return f"{job_name}-{replica_type.lower()}-{index}"
-
-
-def restart_policy(replica_spec: Json) -> str:
-    """Return the defaulted ``restartPolicy`` of a replica type."""
-    return replica_spec.get("restartPolicy") or "OnFailure"
-
-
 def mistakes(job: Json, replica_type: str) -> Iterator[tuple[str, str]]:
-    """Find what would keep a cluster from creating the pods of one type.
+    """Find what would keep a cluster from creating the dependents of one replica type.
 
     Yields
     ------
@@ -34,57 +26,75 @@ def mistakes(job: Json, replica_type: str) -> Iterator[tuple[str, str]]:
         What cannot be created, Pod or Service, and why.
     """
     name, spec = job["metadata"]["name"], job["spec"]["pytorchReplicaSpecs"][replica_type]
-    first, last = (pod_name(name, replica_type, n) for n in (0, replicas(spec) - 1))
-    prefix = f'Pod "{first}" is invalid: spec'
-    policy, pod_spec = restart_policy(spec), spec["template"]["spec"]
+    first, last = (replica_name(name, replica_type, n) for n in (0, replicas(spec) - 1))
     if replicas(spec) > _MOST_REPLICAS:
         yield "Pod", f"this machine runs at most {_MOST_REPLICAS} replicas, not {replicas(spec)}"
-    if policy not in (*_POD_POLICIES, "ExitCode"):
-        supported = ", ".join(f'"{known}"' for known in _POD_POLICIES)
-        yield (
-            "Pod",
-            f'{prefix}.restartPolicy: Unsupported value: "{policy}": supported values: {supported}',
-        )
-    if len(last) > 63:
+    for problem in _pod_mistakes(spec):
+        yield "Pod", f'Pod "{first}" is invalid: spec.{problem}'
+    if len(last) > _LONGEST_NAME:
         yield (
             "Service",
-            f'Service "{last}" is invalid: metadata.name: must be no more than 63 characters',
+            f'Service "{last}" is invalid: metadata.name: Invalid value: "{last}": must be no '
+            f"more than {_LONGEST_NAME} characters",
         )
-    for key in ("containers", "initContainers", "volumes"):
-        for index, entry in enumerate(pod_spec.get(key) or ()):
-            if not is_dns_label(entry.get("name")):
-                yield "Pod", f"{prefix}.{key}[{index}].name: must be a DNS-1123 label"
-    for problem in _amounts(pod_spec):
-        yield "Pod", f"{prefix}.{problem}"
+    for problem in _port_mistakes(service_ports(spec)):
+        yield "Service", f'Service "{first}" is invalid: spec.{problem}'
 
 
 def troubles(pods: list[Json]) -> Iterator[tuple[str, str]]:
     """Find what keeps pods from running: a reason and a message each.
 
-    Source: ``recordAbnormalPods`` in ``pkg/controller.v1/common/job.go``.
+    Source: ``RecordAbnormalPods`` in ``pkg/core/job.go``, training-operator v1.9.0.
     """
     for pod in pods:
         if ended(pod) or terminating(pod):
             continue
-        name = pod["metadata"]["name"]
-        for entry in pod["status"].get("containerStatuses") or ():
-            state, container = entry.get("state") or {}, entry["name"]
-            end, wait = state.get("terminated"), state.get("waiting")
-            prefix = f"Error pod {name} container {container}"
-            if end and end.get("exitCode"):
-                yield (
-                    end.get("reason", "Error"),
-                    f"{prefix} exitCode: {end['exitCode']} "
-                    f"terminated message: {end.get('message', '')}",
-                )
-            elif wait and wait.get("message"):
-                reason = wait.get("reason", "Waiting")
-                yield reason, f"{prefix} waiting message: {wait['message']}"
-        if not pod["status"].get("containerStatuses"):
-            for entry in pod["status"].get("conditions") or ():
-                if entry["type"] == "PodScheduled" and entry["status"] == "False":
-                    message = f"Error pod {name} condition message: {entry.get('message', '')}"
-                    yield entry.get("reason", ""), message
+        name, status = pod["metadata"]["name"], pod["status"]
+        entries = status.get("containerStatuses") or status.get("initContainerStatuses") or ()
+        for entry in entries:
+            yield from _container_troubles(name, entry)
+        if not entries and (latest := _latest(status.get("conditions") or [])):
+            message = f"Error pod {name} condition message: {latest.get('message', '')}"
+            yield latest.get("reason", ""), message
+
+
+def _container_troubles(pod_name: str, entry: Json) -> Iterator[tuple[str, str]]:
+    state, prefix = entry.get("state") or {}, f"Error pod {pod_name} container {entry['name']}"
+    end, wait = state.get("terminated") or {}, state.get("waiting") or {}
+    if end.get("exitCode"):
+        message = f"exitCode: {end['exitCode']} terminated message: {end.get('message', '')}"
+        yield end.get("reason", ""), f"{prefix} {message}"
+    if wait.get("message"):
+        yield wait.get("reason", ""), f"{prefix} waiting message: {wait['message']}"
+
+
+def _latest(conditions: list[Json]) -> Json | None:
+    """Return the condition that has changed last, if it does not hold."""
+    by_time = sorted(conditions, key=lambda entry: entry.get("lastTransitionTime") or "")
+    return by_time[-1] if by_time and by_time[-1]["status"] != "True" else None
+
+
+def _pod_mistakes(replica_spec: Json) -> Iterator[str]:
+    policy, spec = restart_policy(replica_spec), replica_spec["template"]["spec"]
+    if policy not in (*_POD_POLICIES, "ExitCode"):
+        supported = ", ".join(f'"{known}"' for known in _POD_POLICIES)
+        yield f'restartPolicy: Unsupported value: "{policy}": supported values: {supported}'
+    for key in ("containers", "initContainers", "volumes"):
+        for index, entry in enumerate(spec.get(key) or ()):
+            if not is_dns_label(entry.get("name")):
+                yield f"{key}[{index}].name: must be a DNS-1123 label"
+    yield from _amounts(spec)
+
+
+def _port_mistakes(ports: list[Json]) -> Iterator[str]:
+    """Find ports of a service that have no name among several, or the number of another."""
+    numbers: set[int] = set()
+    for index, port in enumerate(ports):
+        if len(ports) > 1 and "name" not in port:
+            yield f"ports[{index}].name: Required value"
+        if port["port"] in numbers:
+            yield f'ports[{index}]: Duplicate value: "TCP {port["port"]}"'
+        numbers.add(port["port"])
 
 
 def _amounts(spec: Json) -> Iterator[str]:

@@ -39,6 +39,27 @@ def test_every_replica_runs_with_its_rank(api: Api) -> None:
     assert len({env["PYJOB_ROOT"] for env in envs}) == 3
 
 
+def services(api: Api) -> list[str]:
+    response = api.http.get(api.core("services"))
+    return [service["metadata"]["name"] for service in response.json()["items"]]
+
+
+def test_every_replica_has_its_service(api: Api) -> None:
+    """They come and go with the replicas, and with the job."""
+    api.submit(a_job(code=SLEEP, workers=1))
+    api.wait("j", "Running")
+    assert services(api) == ["j-master-0", "j-worker-0"]
+    assert ("Normal", "SuccessfulCreateService", "Created service: j-worker-0") in api.events("j")
+    api.patch("j", {"spec": {"runPolicy": {"suspend": True}}})
+    api.wait("j", "Suspended")
+    assert services(api) == []
+    assert ("Normal", "SuccessfulDeleteService", "Deleted service: j-worker-0") in api.events("j")
+    api.patch("j", {"spec": {"runPolicy": {"suspend": False}}})
+    eventually(lambda: services(api))
+    api.http.delete(f"{api.jobs}/j")
+    eventually(lambda: not services(api))
+
+
 def test_two_jobs_do_not_meet(api: Api) -> None:
     code = "import os; print(os.environ['MASTER_PORT'], flush=True)\n" + SLEEP
     for name in ("a", "b"):
