@@ -8,15 +8,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-import traceback
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from decimal import Decimal
 
 from pyjob_magic.local import machine, operator, podstatus, scheduler
 from pyjob_magic.local.caveats import caveats
 from pyjob_magic.local.dependents import CONTROLLER
+from pyjob_magic.local.faults import contained
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.interpreter import interpreter
 from pyjob_magic.local.keepsakes import Keepsakes
@@ -83,10 +82,9 @@ class Controller:
         self._capacity = machine.capacity(len(self._gpus))
         self._take_over()
         self.in_charge.set()
-        while True:
-            self._work()
-            await self._wake.wait()
-            self._wake.clear()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._work())
+            group.create_task(self.recorder.expire())
 
     def pause(self) -> None:
         """Do nothing more: the API stops, and what is to be done is for the next one."""
@@ -116,13 +114,13 @@ class Controller:
         now = time.time()
         for job in [job for job in self.store.objects(JOBS) if operator.active(job)]:
             message = f"PyTorchJob {job['metadata']['name']} {why}"
-            with _go_on(), self.store.transaction():
+            with contained(), self.store.transaction():
                 job["status"] = operator.failed_status(job, message, now)
                 self.store.update(JOBS, job)
                 self._remark(job, operator.Remark("Normal", "PyTorchJobFailed", message))
         await self.kubelet.stop_all()
         for pod in [pod for pod in self.store.objects(PODS) if not ended(pod)]:
-            with _go_on():
+            with contained():
                 pod["status"] = podstatus.killed(pod["status"], f"The pod {why}", timestamp(now))
                 self.store.update(PODS, pod)
 
@@ -174,16 +172,23 @@ class Controller:
             return
         self._wake.set()
 
-    def _work(self) -> None:
-        while (self._dirty or self._orphaned) and not self._paused:
-            while self._orphaned:
-                self._collect(self._orphaned.pop())
-            dirty, self._dirty = self._dirty, {}
-            for key in dirty:
-                with _go_on():
-                    self._reconcile(key)
-            with _go_on():
-                self._schedule()
+    async def _work(self) -> None:
+        while True:
+            while (self._dirty or self._orphaned) and not self._paused:
+                self._look_around()
+            await self._wake.wait()
+            self._wake.clear()
+
+    def _look_around(self) -> None:
+        """Do what is to be done now."""
+        while self._orphaned:
+            self._collect(self._orphaned.pop())
+        dirty, self._dirty = self._dirty, {}
+        for key in dirty:
+            with contained():
+                self._reconcile(key)
+        with contained():
+            self._schedule()
 
     def _take_over(self) -> None:
         """Go on where the API process before this one stopped."""
@@ -205,7 +210,6 @@ class Controller:
                 kill_pod(path.name)
                 self.kubelet.remove(path.name)
         self.keepsakes.drop_all_but(jobs)
-        self.recorder.forget(known | set(jobs))
 
     def _keep_logs(self, pod: Json) -> None:
         """Keep what a pod that is gone has printed, if its job still exists."""
@@ -336,18 +340,18 @@ class Controller:
         self._queue = {uid: None for uid in self._queue if waiting[uid]}
         groups, by_key = [], {}
         for pods in filter(None, waiting.values()):
-            with _go_on():
+            with contained():
                 key = f"{pods[0]['metadata']['namespace']}/{labels(pods[0]).get(JOB_NAME)}"
                 asked = {pod["metadata"]["name"]: scheduler.asks(pod) for pod in pods}
                 groups.append(Group(key, asked))
                 by_key[key] = pods
         decision = scheduler.schedule(groups, _used(placed), self._capacity)
         for key in decision.admitted:
-            with _go_on():
+            with contained():
                 self._admit(by_key[key], placed)
                 placed += by_key[key]
         for key, why in decision.refused.items():
-            with _go_on():
+            with contained():
                 self._refuse(by_key[key], why)
 
     def _admit(self, pods: list[Json], placed: list[Json]) -> None:
@@ -424,20 +428,11 @@ class Controller:
         return self.store.find(JOBS, pod["metadata"]["namespace"], name)
 
 
-@contextmanager
-def _go_on() -> Iterator[None]:
-    """Log what goes wrong with one job, so that it does not keep the others from going on."""
-    try:
-        yield
-    except Exception:
-        traceback.print_exc()
-
-
 def _used(placed: Iterable[Json]) -> dict[str, Decimal]:
     """Return what the pods that have a place ask for, all together."""
     amounts = []
     for pod in placed:
-        with _go_on():
+        with contained():
             amounts.append(scheduler.asks(pod))
     return scheduler.total(amounts)
 

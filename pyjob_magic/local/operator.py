@@ -309,9 +309,10 @@ class _Reconciler:
 
     def _mistakes(self, kind: str) -> list[tuple[str, str]]:
         """Return what keeps the missing replicas of one type from being created."""
-        wanted = set(range(replicas(self._specs[kind])))
-        missing = wanted - (_by_index(self._pods, kind).keys() & _by_index(self._services, kind))
-        return list(mistakes(self._job, kind)) if missing else []
+        wanted = replicas(self._specs[kind])  # any number, as long as it is refused here
+        there = _by_index(self._pods, kind).keys() & _by_index(self._services, kind).keys()
+        complete = sum(index < wanted for index in there) == wanted
+        return [] if complete else list(mistakes(self._job, kind))
 
     def _reconcile_pods(self, kind: str) -> None:
         """Create the missing pods of one type, deal with the failed ones, count them all."""

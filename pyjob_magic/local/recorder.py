@@ -1,22 +1,61 @@
-"""Events: what the parts of the embedded API say about an object."""
+"""Events: what the parts of the embedded API say about an object.
+
+What is said again is counted; of many things that differ in their message only, the later ones
+are said together; after an hour all is forgotten. So a job that crashes all night long leaves a
+bounded number of events.
+
+Source: ``tools/record/events_cache.go`` of ``k8s.io/client-go``, whose limits these are. Its
+limit to the rate of events is left out: it would lose some of those of a large job.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
+from collections import Counter
+from dataclasses import dataclass
 
+from pyjob_magic.local.faults import contained
 from pyjob_magic.local.objects import Json, seconds, timestamp
 from pyjob_magic.local.resources import EVENTS
 from pyjob_magic.local.store import Store
 
-_KEEP_SECONDS = 3600.0  # how long events outlive their object; Kubernetes keeps all for an hour
+_KEEP_SECONDS = 3600.0  # as an API server does
+_ROUND_SECONDS = 60.0  # how late an event may be forgotten, so that many go at once
+_MOST = 10_000  # events of all objects; then the oldest are forgotten early
+_MOST_SIMILAR = 10
+_COMBINED = "(combined from similar events): "
+
+_Group = tuple[str, str, str, str]  # uid of the object, component, type, reason
+_Key = tuple[_Group, str]  # and the message
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """Where an event is stored, and when it was said last."""
+
+    namespace: str
+    name: str
+    last: float
 
 
 class Recorder:
-    """Write events; the same one again is counted instead of repeated."""
+    """Write events; the same one again is counted instead of repeated.
+
+    Parameters
+    ----------
+    store
+        Where they are kept; nobody else writes events there.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._said: dict[_Key, _Said] = {}  # what was said last is last
+        self._similar: Counter[_Group] = Counter()
+        self._something = asyncio.Event()
+        for event in sorted(store.objects(EVENTS), key=lambda event: str(event["lastTimestamp"])):
+            self._note(_key(event), event, seconds(event["lastTimestamp"]))
 
     def record(
         self, obj: Json, component: str, kind: str, reason: str, message: str, once: bool = False
@@ -34,29 +73,69 @@ class Recorder:
         once
             Say nothing if it has been said.
         """
-        now = time.time()
-        same = (component, kind, reason, message)
-        for event in self._store.about(EVENTS, obj["metadata"]["uid"]):
-            said = (event["source"].get("component"), *(event[k] for k in _SAME))
-            if said == same:
-                if not once:
-                    event["count"] += 1
-                    event["lastTimestamp"] = timestamp(now)
-                    self._store.update(EVENTS, event)
-                return
-        self._store.create(EVENTS, _event(obj, component, kind, reason, message, now))
+        now, group = time.time(), (obj["metadata"]["uid"], component, kind, reason)
+        key = group, message
+        if key not in self._said and self._similar[group] >= _MOST_SIMILAR - 1:
+            key, message = (group, _COMBINED), _COMBINED + message
+        event = self._find(key)
+        if event is None:
+            event = self._store.create(EVENTS, _event(obj, component, kind, reason, message, now))
+        elif once:
+            return
+        else:
+            again = {"count": event["count"] + 1, "lastTimestamp": timestamp(now)}
+            event = self._store.update(EVENTS, {**event, **again, "message": message})
+        self._note(key, event, now)
+        if len(self._said) > _MOST:
+            self._forget(next(iter(self._said)))
 
-    def forget(self, uids: set[str]) -> None:
-        """Remove old events of objects other than `uids`, those that still exist."""
-        limit = time.time() - _KEEP_SECONDS
+    async def expire(self) -> None:
+        """Forget each event when its time has come, until cancelled."""
+        while True:
+            await self._something.wait()
+            oldest = next(iter(self._said.values()))
+            due = oldest.last + _KEEP_SECONDS + _ROUND_SECONDS
+            await asyncio.sleep(max(0.0, due - time.time()))
+            with contained():
+                self.forget(time.time())
+
+    def forget(self, now: float) -> None:
+        """Forget what was said last an hour before `now`, or earlier."""
+        limit = now - _KEEP_SECONDS
         with self._store.transaction():
-            for event in self._store.objects(EVENTS):
-                gone = event["involvedObject"].get("uid") not in uids
-                if gone and seconds(event["lastTimestamp"]) < limit:
-                    self._store.delete(EVENTS, event)
+            for key in [key for key, said in self._said.items() if said.last <= limit]:
+                self._forget(key)
+
+    def _find(self, key: _Key) -> Json | None:
+        """Return the event as stored; a transaction that failed may have taken it back."""
+        said = self._said.get(key)
+        return self._store.find(EVENTS, said.namespace, said.name) if said else None
+
+    def _note(self, key: _Key, event: Json, last: float) -> None:
+        """Remember that an event was said, after all others."""
+        if self._said.pop(key, None) is None:
+            self._similar[key[0]] += 1
+        meta = event["metadata"]
+        self._said[key] = _Said(meta["namespace"], meta["name"], last)
+        self._something.set()
+
+    def _forget(self, key: _Key) -> None:
+        event = self._find(key)
+        del self._said[key]
+        self._similar[key[0]] -= 1
+        if not self._similar[key[0]]:
+            del self._similar[key[0]]
+        if not self._said:
+            self._something.clear()
+        if event is not None:
+            self._store.delete(EVENTS, event)
 
 
-_SAME = ("type", "reason", "message")
+def _key(event: Json) -> _Key:
+    """Return what identifies an event that is stored."""
+    about, component = event["involvedObject"]["uid"], event["source"].get("component", "")
+    message = _COMBINED if event["message"].startswith(_COMBINED) else event["message"]
+    return (about, component, event["type"], event["reason"]), message
 
 
 def _event(obj: Json, component: str, kind: str, reason: str, message: str, now: float) -> Json:
