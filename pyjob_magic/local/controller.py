@@ -6,27 +6,20 @@ It is woken by changes of the store and by the deadlines that the operator names
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 import uuid
 from collections.abc import Iterable
-from decimal import Decimal
 
-from pyjob_magic.local import machine, operator, podstatus, scheduler
-from pyjob_magic.local.caveats import caveats
+from pyjob_magic.local import machine, operator, podstatus
 from pyjob_magic.local.dependents import CONTROLLER
 from pyjob_magic.local.faults import contained
 from pyjob_magic.local.home import Home
-from pyjob_magic.local.interpreter import interpreter
 from pyjob_magic.local.keepsakes import Keepsakes
 from pyjob_magic.local.kubelet import COMPONENT, Kubelet
 from pyjob_magic.local.objects import (
-    GPUS,
-    INTERPRETER,
     JOB_NAME,
-    PORT,
+    QUEUED,
     Json,
-    controller_of,
     ended,
     labels,
     notes,
@@ -34,14 +27,14 @@ from pyjob_magic.local.objects import (
     terminating,
     timestamp,
 )
+from pyjob_magic.local.placement import Placement
 from pyjob_magic.local.process import Process, kill_pod
 from pyjob_magic.local.recorder import Recorder
 from pyjob_magic.local.resources import CONFIG_MAPS, JOBS, PODS, SECRETS, SERVICES
-from pyjob_magic.local.scheduler import Group
 from pyjob_magic.local.store import Change, Store
 
-SCHEDULER = "default-scheduler"
 _DEPENDENTS = {"Pod": PODS, "Service": SERVICES}
+_OWNERS = {JOBS.kind: JOBS, PODS.kind: PODS, CONFIG_MAPS.kind: CONFIG_MAPS}
 _COLLECTED = (SERVICES, CONFIG_MAPS, SECRETS)  # go with the job that owns them
 _LONGEST_GRACE = 86_400.0
 Key = tuple[str, str]  # namespace and name of a job
@@ -64,31 +57,30 @@ class Controller:
         self.recorder = Recorder(store)
         self.kubelet = Kubelet(store, home, self.recorder)
         self.kubelet.on_end = self._pod_ended
+        self.placement = Placement(store, self.recorder, self.kubelet)
         self.keepsakes = Keepsakes(home.keepsakes)
         self._dirty: dict[Key, None] = {}
         self._orphaned: list[str] = []
         self._timers: dict[Key, asyncio.TimerHandle] = {}
-        self._queue: dict[str, None] = {}  # jobs whose pods wait for a place, oldest first
         self._wake = asyncio.Event()
         self.in_charge = asyncio.Event()  # set once all replicas of before are known
         self._paused = False
-        self._gpus: list[str] = []
-        self._capacity: dict[str, Decimal] = {}
         store.subscribe(self._changed)
 
     async def run(self) -> None:
         """Work until cancelled."""
-        self._gpus = await asyncio.to_thread(machine.gpus)
-        self._capacity = machine.capacity(len(self._gpus))
+        gpus = await asyncio.to_thread(machine.gpus)
         self._take_over()
+        self.placement.open(gpus)
         self.in_charge.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._work())
-            group.create_task(self.recorder.expire())
+            group.create_task(self.recorder.expire(self._say_again))
 
     def pause(self) -> None:
         """Do nothing more: the API stops, and what is to be done is for the next one."""
         self._paused = True
+        self.placement.close()
 
     def active_jobs(self) -> list[str]:
         """Return the jobs that run or wait for a place, as ``namespace/name``."""
@@ -97,10 +89,8 @@ class Controller:
             for job in self.store.objects(JOBS)
             if operator.active(job)
         }
-        for pod in self.store.objects(PODS):
-            if self.kubelet.knows(pod["metadata"]["uid"]):
-                active.add(f"{pod['metadata']['namespace']}/{labels(pod).get(JOB_NAME, '')}")
-        return sorted(active)
+        running = {f"{claim.namespace}/{claim.job}" for claim in self.placement.holders()}
+        return sorted(active | running)
 
     async def end_jobs(self, why: str) -> None:
         """Mark the jobs that are active as failed, and end all replicas; pauses the controller.
@@ -151,65 +141,94 @@ class Controller:
 
     def _changed(self, change: Change) -> None:
         if change.resource == JOBS.plural:
-            meta = change.object["metadata"]
-            self._dirty[meta["namespace"], meta["name"]] = None
-            if change.type == "DELETED":
-                self._orphaned.append(change.uid)
-                self.keepsakes.drop(change.uid)
+            self._job_changed(change)
         elif change.resource == PODS.plural:
-            pod = change.object
-            if name := labels(pod).get(JOB_NAME):
-                self._dirty[pod["metadata"]["namespace"], name] = None
-            if change.type == "DELETED":
-                self._keep_logs(pod)
-                self.kubelet.remove(change.uid)
-        elif change.resource == CONFIG_MAPS.plural:
+            self._pod_changed(change)
+        elif change.resource in (CONFIG_MAPS.plural, SECRETS.plural):
             self.kubelet.config_maps_changed()
-            if change.type != "ADDED":
-                return
-            self._orphaned += self._gone(owners(change.object))
+            if change.type == "ADDED":
+                self._orphaned += self._gone([change.object])
         else:
             return
         self._wake.set()
 
+    def _job_changed(self, change: Change) -> None:
+        job = change.object
+        self._dirty[job["metadata"]["namespace"], job["metadata"]["name"]] = None
+        if change.type == "DELETED":
+            self._orphaned.append(change.uid)
+            self.placement.job_gone(change.uid)
+            self.keepsakes.drop(change.uid)
+        else:
+            self.placement.job_changed(job)
+
+    def _pod_changed(self, change: Change) -> None:
+        pod = change.object
+        if name := labels(pod).get(JOB_NAME):
+            self._dirty[pod["metadata"]["namespace"], name] = None
+        if change.type == "DELETED":
+            self.placement.pod_gone(change.uid)
+            self._keep_logs(pod)
+            self.kubelet.remove(change.uid)
+        else:
+            with contained():
+                self.placement.pod_changed(pod)
+
     async def _work(self) -> None:
         while True:
-            while (self._dirty or self._orphaned) and not self._paused:
-                self._look_around()
+            while self._has_work() and not self._paused:
+                await self._look_around()
             await self._wake.wait()
             self._wake.clear()
 
-    def _look_around(self) -> None:
-        """Do what is to be done now."""
+    def _has_work(self) -> bool:
+        return bool(self._dirty or self._orphaned or self.placement.stale)
+
+    async def _look_around(self) -> None:
+        """Do what is to be done now; between two jobs let others be served."""
         while self._orphaned:
             self._collect(self._orphaned.pop())
         dirty, self._dirty = self._dirty, {}
         for key in dirty:
+            if self._paused:
+                return
             with contained():
                 self._reconcile(key)
-        with contained():
-            self._schedule()
+            await asyncio.sleep(0)
+        if self.placement.stale:
+            await self.placement.serve()
+
+    def _say_again(self) -> None:
+        """Have the parts say what still holds, although it was said long ago."""
+        self.placement.say_again()
+        self._wake.set()
 
     def _take_over(self) -> None:
         """Go on where the API process before this one stopped."""
-        jobs = {job["metadata"]["uid"]: job for job in self.store.objects(JOBS)}
-        for job in sorted(jobs.values(), key=_age):
+        jobs = list(self.store.objects(JOBS))
+        for job in jobs:
             self._dirty[job["metadata"]["namespace"], job["metadata"]["name"]] = None
-            self._queue[job["metadata"]["uid"]] = None
         pods = list(self.store.objects(PODS))
         for pod in pods:
-            if pod["spec"].get("nodeName") and not ended(pod):
+            if "nodeName" in pod["spec"] and not ended(pod):
                 self.kubelet.start(pod)
             if terminating(pod):
                 self.delete_pod(pod)
         owned = [*pods, *(obj for kind in _COLLECTED for obj in self.store.objects(kind))]
-        self._orphaned += self._gone({uid for obj in owned for uid in owners(obj)})
+        self._orphaned += self._gone(owned)
         known = {pod["metadata"]["uid"] for pod in pods}
         for path in self.home.pods.iterdir():
             if path.name not in known:
-                kill_pod(path.name)
-                self.kubelet.remove(path.name)
-        self.keepsakes.drop_all_but(jobs)
+                self._clear_away(path.name)
+        self.keepsakes.drop_all_but(job["metadata"]["uid"] for job in jobs)
+
+    def _clear_away(self, uid: str) -> None:
+        """Remove what is left of a pod that was deleted in the last moment of the API before."""
+        kill_pod(uid)
+        nothing_since = Change(self.store.version + 1, "DELETED", PODS.plural, "", uid, "")
+        if pod := self.store.before(nothing_since):
+            self._keep_logs(pod)
+        self.kubelet.remove(uid)
 
     def _keep_logs(self, pod: Json) -> None:
         """Keep what a pod that is gone has printed, if its job still exists."""
@@ -230,13 +249,19 @@ class Controller:
                     return run
         return None
 
-    def _gone(self, uids: Iterable[str]) -> set[str]:
-        """Return which of these owners do not exist."""
-        wanted = set(uids)
-        if wanted:
-            for resource in (JOBS, PODS, CONFIG_MAPS):
-                wanted -= {obj["metadata"]["uid"] for obj in self.store.objects(resource)}
-        return wanted
+    def _gone(self, owned: Iterable[Json]) -> set[str]:
+        """Return the uids of those owners of objects that do not exist."""
+        owners = {
+            (kind, obj["metadata"]["namespace"], reference.get("name", ""), reference["uid"])
+            for obj in owned
+            for reference in obj["metadata"].get("ownerReferences") or ()
+            if (kind := reference.get("kind")) in _OWNERS and reference.get("uid")
+        }
+        return {uid for *place, uid in owners if self._uid(*place) != uid}
+
+    def _uid(self, kind: str, namespace: str, name: str) -> str | None:
+        found = self.store.find(_OWNERS[kind], namespace, name)
+        return found["metadata"]["uid"] if found else None
 
     def _collect(self, uid: str) -> None:
         """Delete what belonged to a job that is gone."""
@@ -245,16 +270,17 @@ class Controller:
         for resource in _COLLECTED:
             for obj in self.store.owned(resource, uid):
                 self.store.delete(resource, obj)
-        self._queue.pop(uid, None)
 
     def _pod_ended(self, uid: str) -> None:
         """Take note that no process of a pod is left."""
-        for pod in self.store.objects(PODS):
-            if pod["metadata"]["uid"] == uid:
+        if claim := self.placement.claim(uid):
+            pod = self.store.find(PODS, claim.namespace, claim.name)
+            if pod and pod["metadata"]["uid"] == uid:
                 if terminating(pod):
                     self.store.delete(PODS, pod)
-                key = pod["metadata"]["namespace"], labels(pod).get(JOB_NAME, "")
-                self._dirty[key] = None
+                elif ended(pod):
+                    self.placement.pod_gone(uid)
+            self._dirty[claim.namespace, claim.job] = None
         self._wake.set()
 
     def _reconcile(self, key: Key) -> None:
@@ -306,12 +332,12 @@ class Controller:
             "namespace": meta["namespace"],
             "uid": str(uuid.uuid4()),
             "resourceVersion": "",
-            **({"generation": 1} if kind == "Pod" else {}),
             "creationTimestamp": timestamp(time.time()),
         }
-        self.store.create(resource, {**obj, "metadata": {**identity, **meta}})
         if kind == "Pod":
-            self._queue.setdefault(job["metadata"]["uid"])
+            identity["generation"] = 1
+            meta = {**meta, "annotations": {**notes(obj), QUEUED: str(self.store.version)}}
+        self.store.create(resource, {**obj, "metadata": {**identity, **meta}})
         message = f"Created {kind.lower()}: {meta['name']}"
         self._remark(job, operator.Remark("Normal", f"SuccessfulCreate{kind}", message))
 
@@ -324,129 +350,6 @@ class Controller:
         message = f"Deleted {kind.lower()}: {obj['metadata']['name']}"
         self._remark(job, operator.Remark("Normal", f"SuccessfulDelete{kind}", message))
 
-    def _schedule(self) -> None:
-        """Give the pods that wait a place, all of a job together."""
-        if not self._queue:
-            return
-        waiting: dict[str, list[Json]] = {uid: [] for uid in self._queue}
-        placed = []
-        for pod in self.store.objects(PODS):
-            owner = controller_of(pod) or pod["metadata"]["uid"]
-            if pod["spec"].get("nodeName"):
-                if not ended(pod) or self.kubelet.knows(pod["metadata"]["uid"]):
-                    placed.append(pod)
-            elif owner in waiting and not ended(pod) and not terminating(pod):
-                waiting[owner].append(pod)
-        self._queue = {uid: None for uid in self._queue if waiting[uid]}
-        groups, by_key = [], {}
-        for pods in filter(None, waiting.values()):
-            with contained():
-                key = f"{pods[0]['metadata']['namespace']}/{labels(pods[0]).get(JOB_NAME)}"
-                asked = {pod["metadata"]["name"]: scheduler.asks(pod) for pod in pods}
-                groups.append(Group(key, asked))
-                by_key[key] = pods
-        decision = scheduler.schedule(groups, _used(placed), self._capacity)
-        for key in decision.admitted:
-            with contained():
-                self._admit(by_key[key], placed)
-                placed += by_key[key]
-        for key, why in decision.refused.items():
-            with contained():
-                self._refuse(by_key[key], why)
-
-    def _admit(self, pods: list[Json], placed: list[Json]) -> None:
-        """Place the pods of one job and start them."""
-        owner = controller_of(pods[0])
-        job = self._job_of(pods[0])
-        siblings = [pod for pod in placed if controller_of(pod) == owner]
-        ports = [notes(pod)[PORT] for pod in siblings if PORT in notes(pod)]
-        port = next(iter(ports), None) or _free_port({notes(pod).get(PORT) for pod in placed})
-        taken = {gpu for pod in placed for gpu in notes(pod).get(GPUS, "").split(",") if gpu}
-        free = [gpu for gpu in self._gpus if gpu not in taken]
-        with self.store.transaction():
-            for pod in pods:
-                own = pod["metadata"].setdefault("annotations", {})
-                own[PORT] = port
-                if self._gpus:
-                    count = int(scheduler.asks(pod).get(scheduler.GPU, 0))
-                    own[GPUS] = ",".join(free[:count])
-                    del free[:count]
-                self._place(pod)
-            if job is not None:
-                self._warn(job, [*placed, *pods])
-        for pod in pods:
-            self.kubelet.start(pod)
-
-    def _place(self, pod: Json) -> None:
-        meta, node = pod["metadata"], machine.name()
-        pod["spec"]["nodeName"] = node
-        condition = {
-            "type": "PodScheduled",
-            "status": "True",
-            "lastTransitionTime": timestamp(time.time()),
-        }
-        pod["status"]["conditions"] = [condition]
-        self.store.update(PODS, pod)
-        message = f"Successfully assigned {meta['namespace']}/{meta['name']} to {node}"
-        self.recorder.record(pod, SCHEDULER, "Normal", "Scheduled", message)
-
-    def _refuse(self, pods: list[Json], why: str) -> None:
-        message = f"0/1 nodes are available: {why}"
-        condition = {
-            "type": "PodScheduled",
-            "status": "False",
-            "lastTransitionTime": timestamp(time.time()),
-            "reason": "Unschedulable",
-            "message": message,
-        }
-        for pod in pods:
-            said = [entry.get("message") for entry in pod["status"].get("conditions") or ()]
-            if message not in said:
-                pod["status"]["conditions"] = [condition]
-                self.store.update(PODS, pod)
-                self.recorder.record(pod, SCHEDULER, "Warning", "FailedScheduling", message)
-
-    def _warn(self, job: Json, placed: Iterable[Json]) -> None:
-        """Say what this machine does not honour of a job."""
-        try:
-            python = interpreter(notes(job).get(INTERPRETER))
-        except ValueError:
-            return  # the kubelet will say so
-        remarks = caveats(job, python)
-        pods = list(placed)
-        own = [pod for pod in pods if job["metadata"]["uid"] in owners(pod)]
-        crowded = scheduler.overcommitted(_used(pods), self._capacity)
-        if crowded and _used(own).get("cpu"):
-            remarks.append(operator.Remark("Warning", "CPUOvercommitted", crowded, once=True))
-        for remark in remarks:
-            self.recorder.record(
-                job, COMPONENT, remark.type, remark.reason, remark.message, remark.once
-            )
-
     def _job_of(self, pod: Json) -> Json | None:
         name = labels(pod).get(JOB_NAME, "")
         return self.store.find(JOBS, pod["metadata"]["namespace"], name)
-
-
-def _used(placed: Iterable[Json]) -> dict[str, Decimal]:
-    """Return what the pods that have a place ask for, all together."""
-    amounts = []
-    for pod in placed:
-        with contained():
-            amounts.append(scheduler.asks(pod))
-    return scheduler.total(amounts)
-
-
-def _age(job: Json) -> tuple[str, int]:
-    meta = job["metadata"]
-    return meta["creationTimestamp"], int(meta["resourceVersion"])
-
-
-def _free_port(taken: set[str | None]) -> str:
-    """Return a port of this machine that nobody uses and no live job was given."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
-        if port not in taken:
-            return port

@@ -7,7 +7,6 @@ API server adds: ``pkg/apis/core/v1/defaults.go`` and ``helper/qos`` of Kubernet
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from decimal import Decimal
 
 from pyjob_magic.local.environment import DEFAULT_PORT, PORT_NAME, operator_env, replicas
@@ -32,11 +31,11 @@ def replica_specs(job: Json) -> dict[str, Json]:
     return {kind: specs[kind] for kind in ("Master", "Worker") if kind in specs}
 
 
-def replica_names(job: Json) -> Iterator[str]:
-    """Yield the names of the replicas that a job should have; pod and service bear the same."""
-    for kind, spec in replica_specs(job).items():
-        for index in range(replicas(spec)):
-            yield replica_name(job["metadata"]["name"], kind, index)
+def is_wanted(job: Json, name: str) -> bool:
+    """Whether `name`, that of a replica of `job`, is one of those that it should have."""
+    kind, _, index = name.removeprefix(f"{job['metadata']['name']}-").partition("-")
+    specs = {known.lower(): spec for known, spec in replica_specs(job).items()}
+    return kind in specs and int(index) < replicas(specs[kind])
 
 
 def replica_name(job_name: str, replica_type: str, index: int) -> str:

@@ -14,6 +14,7 @@ JOB_NAME = f"{LABEL_PREFIX}/job-name"
 REPLICA_TYPE = f"{LABEL_PREFIX}/replica-type"
 REPLICA_INDEX = f"{LABEL_PREFIX}/replica-index"
 PORT = "pyjob-magic/port"  # annotation of a pod: where its job meets on this machine
+QUEUED = "pyjob-magic/queued"  # annotation of a pod: its place among those that wait
 GPUS = "pyjob-magic/gpus"  # annotation of a pod: indices of the GPUs that are its own
 INTERPRETER = "pyjob-magic/interpreter"  # annotation of a job: what `python` means in it
 

@@ -12,8 +12,9 @@ from pyjob_magic.local import environment
 from pyjob_magic.local.environment import Program
 from pyjob_magic.local.inheritance import inherited
 from pyjob_magic.local.interpreter import interpreter, search_path, virtual_env
-from pyjob_magic.local.objects import GPUS, INTERPRETER, PORT, Json, notes
+from pyjob_magic.local.objects import INTERPRETER, PORT, Json, notes
 from pyjob_magic.local.references import ConfigMaps, References
+from pyjob_magic.local.scheduler import visible_gpus
 from pyjob_magic.local.volumes import MountError, within
 
 ROOT_VARIABLE = "PYJOB_ROOT"
@@ -71,7 +72,10 @@ def program(
         resolve=references.value,
         env_from=references.variables,
     )
-    return Program(own.argv, _base(pod, job, place) | own.env)
+    base = _base(pod, job, place)
+    if (gpus := visible_gpus(pod, container)) is not None:
+        base["CUDA_VISIBLE_DEVICES"] = gpus
+    return Program(own.argv, base | own.env)
 
 
 def working_directory(container: Json, place: Place) -> Path:
@@ -108,8 +112,6 @@ def _base(pod: Json, job: Json | None, place: Place) -> dict[str, str]:
     env["HOSTNAME"] = pod["metadata"]["name"]
     env[ROOT_VARIABLE] = str(place.root)
     env.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
-    if GPUS in notes(pod):
-        env["CUDA_VISIBLE_DEVICES"] = notes(pod)[GPUS]
     return env
 
 

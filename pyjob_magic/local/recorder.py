@@ -14,6 +14,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyjob_magic.local.faults import contained
@@ -89,8 +90,14 @@ class Recorder:
         if len(self._said) > _MOST:
             self._forget(next(iter(self._said)))
 
-    async def expire(self) -> None:
-        """Forget each event when its time has come, until cancelled."""
+    async def expire(self, then: Callable[[], None]) -> None:
+        """Forget each event when its time has come, until cancelled.
+
+        Parameters
+        ----------
+        then
+            Called when some were forgotten: what still holds can be said again.
+        """
         while True:
             await self._something.wait()
             oldest = next(iter(self._said.values()))
@@ -98,6 +105,7 @@ class Recorder:
             await asyncio.sleep(max(0.0, due - time.time()))
             with contained():
                 self.forget(time.time())
+                then()
 
     def forget(self, now: float) -> None:
         """Forget what was said last an hour before `now`, or earlier."""
