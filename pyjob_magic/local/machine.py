@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 from decimal import Decimal
+from itertools import takewhile
 
 import psutil
 
@@ -22,7 +23,10 @@ def gpus() -> list[str]:
     """Return the GPUs that may be handed out, as ``CUDA_VISIBLE_DEVICES`` names them."""
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is not None:
-        return [index for index in allowed.split(",") if index.strip()]
+        names = (name.strip() for name in allowed.split(","))
+        # CUDA sees none behind one that cannot be, such as -1. Each is handed out once.
+        seen = takewhile(lambda name: name and not name.startswith("-"), names)
+        return list(dict.fromkeys(seen))
     program = shutil.which("nvidia-smi")
     if program is None:
         return []

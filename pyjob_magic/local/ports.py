@@ -14,7 +14,7 @@ _TRIES = 1000
 
 def free_port(taken: Container[int]) -> int:
     """Return a port that nobody uses now, and that is not among those `taken`."""
-    for port in random.sample(_CANDIDATES, _TRIES):
+    for port in random.sample(_CANDIDATES, min(_TRIES, len(_CANDIDATES))):
         if port not in taken and _is_free(port):
             return port
     with socket.socket() as probe:  # a very busy machine: let it choose

@@ -18,6 +18,7 @@ from pyjob_magic.local.scheduler import visible_gpus
 from pyjob_magic.local.volumes import MountError, within
 
 ROOT_VARIABLE = "PYJOB_ROOT"
+_GPUS = "CUDA_VISIBLE_DEVICES"
 _LONGEST_ARGUMENT = 131_071  # bytes, on Linux
 
 
@@ -72,10 +73,10 @@ def program(
         resolve=references.value,
         env_from=references.variables,
     )
-    base = _base(pod, job, place)
-    if (gpus := visible_gpus(pod, container)) is not None:
-        base["CUDA_VISIBLE_DEVICES"] = gpus
-    return Program(own.argv, base | own.env)
+    env = _base(pod, job, place) | own.env
+    if (gpus := visible_gpus(pod, container, own.env.get(_GPUS))) is not None:
+        env[_GPUS] = gpus
+    return Program(own.argv, env)
 
 
 def working_directory(container: Json, place: Place) -> Path:

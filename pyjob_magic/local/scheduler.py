@@ -126,10 +126,17 @@ def asks(pod: Json) -> dict[str, Decimal]:
     return total([_most(before, beside), _amounts(spec.get("overhead"))])
 
 
-def visible_gpus(pod: Json, container: Json) -> str | None:
+def visible_gpus(pod: Json, container: Json, chosen: str | None = None) -> str | None:
     """Return which of its pod's GPUs a container sees; None if this machine hands out none.
 
     What runs at the same time has its own: no two containers share a GPU.
+
+    Parameters
+    ----------
+    pod, container
+        The pod, after it was given a place, and one of its containers.
+    chosen
+        Which of its own it wants to see, counted from 0.
     """
     if GPUS not in notes(pod):
         return None
@@ -139,7 +146,11 @@ def visible_gpus(pod: Json, container: Json) -> str | None:
     if container not in beside:  # it runs before the others, beside the sidecars only
         beside = [*filter(_is_sidecar, init), container]
     before = sum(_gpu_count(other) for other in beside[: beside.index(container)])
-    return ",".join(gpus[before : before + _gpu_count(container)])
+    own = gpus[before : before + _gpu_count(container)]
+    if chosen is not None:
+        known = {str(index): gpu for index, gpu in enumerate(own)} | {gpu: gpu for gpu in own}
+        own = [known[name.strip()] for name in chosen.split(",") if name.strip() in known]
+    return ",".join(own)
 
 
 def total(amounts: Iterable[Amounts]) -> dict[str, Decimal]:
