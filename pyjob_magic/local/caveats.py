@@ -15,10 +15,25 @@ _SOURCE = "pyjob-source"  # what the package mounts for itself
 
 def caveats(job: Json, python: Path) -> list[Remark]:
     """Return the warnings about a job: one for each subject, whatever number of replicas."""
-    found: dict[tuple[str, str], None] = {}
+    found: dict[tuple[str, str], None] = dict.fromkeys(_of_job(job["spec"]))
     for spec in job["spec"]["pytorchReplicaSpecs"].values():
         found |= dict.fromkeys(_of(spec["template"], python))
     return [Remark("Warning", reason, message, once=True) for reason, message in found]
+
+
+def _of_job(spec: Json) -> Iterator[tuple[str, str]]:
+    if (spec.get("elasticPolicy") or {}).get("metrics"):
+        yield (
+            "AutoscalingIgnored",
+            "there is no autoscaler here: elasticPolicy.metrics is left out; scale by hand",
+        )
+    policy = (spec.get("runPolicy") or {}).get("schedulingPolicy") or {}
+    if ignored := sorted(set(policy) - {"minAvailable"}):
+        yield (
+            "SchedulingPolicyIgnored",
+            f"jobs are served in the order in which they come: {', '.join(ignored)} of "
+            "schedulingPolicy means nothing here",
+        )
 
 
 def _of(pod: Json, python: Path) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,8 @@
 
 The operator removes replicas, and Kubernetes their logs with them: when the limit of restarts or
 the deadline is reached, after a failure those that still ran, and on suspension all. Here the logs
-stay readable under the names of the pods.
+stay readable under the names of the pods: those of the last runs, for a replica may be made again
+all night long.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from pyjob_magic.local.objects import Json, is_dns_label
 from pyjob_magic.local.process import Process
+
+_MOST_RUNS = 10  # of a container
 
 
 class Keepsakes:
@@ -33,10 +36,12 @@ class Keepsakes:
         """Take over the `runs` of a container, oldest first, from a pod that is being removed."""
         place = self._place(job_uid, pod["metadata"]["name"], container)
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number = len(self._numbers(place))
+        number = max(self._numbers(place), default=-1) + 1
         for offset, run in enumerate(runs):
             with suppress(OSError):  # a log less is no reason to keep the pod
                 os.replace(run.directory, place / str(number + offset))
+        for old in self._numbers(place)[:-_MOST_RUNS]:
+            shutil.rmtree(place / str(old), ignore_errors=True)
 
     def last(self, job_uid: str, pod_name: str, container: str) -> Process | None:
         """Return the last run of a container that has printed something, or that there was."""

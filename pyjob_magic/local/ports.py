@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import socket
 from collections.abc import Container
@@ -35,6 +36,6 @@ def _is_free(port: int) -> bool:
                 if family == socket.AF_INET6:
                     probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 probe.bind((address, port))
-    except OSError:
-        return False
+    except OSError as error:  # any other is about addresses that this machine does not have
+        return error.errno != errno.EADDRINUSE
     return True

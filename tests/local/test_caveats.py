@@ -53,3 +53,23 @@ def test_a_claim_is_left_out_aloud() -> None:
 
     assert reason == "VolumeNotMounted"
     assert '"data"' in message
+
+
+def test_there_is_no_autoscaler_and_that_is_said() -> None:
+    """An elastic job with metrics is accepted, and stays as large as it is."""
+    metrics = [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization"}}}]
+    job = a_job(container={"image": None}, spec={"elasticPolicy": {"metrics": metrics}})
+    assert [remark.reason for remark in caveats(job, PYTHON)] == ["AutoscalingIgnored"]
+    del job["spec"]["elasticPolicy"]["metrics"]
+    assert caveats(job, PYTHON) == []
+
+
+def test_what_means_nothing_of_a_scheduling_policy_is_named() -> None:
+    """How many replicas are enough is minded; there is one queue, and no priority in it."""
+    policy = {"queue": "gpu", "priorityClass": "high", "minAvailable": 1}
+    job = a_job(container={"image": None}, schedulingPolicy=policy)
+    (remark,) = caveats(job, PYTHON)
+    assert remark.reason == "SchedulingPolicyIgnored"
+    assert "priorityClass, queue of schedulingPolicy means nothing here" in remark.message
+    del policy["queue"], policy["priorityClass"]
+    assert caveats(job, PYTHON) == []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pyjob_magic.local.home import Home
+from pyjob_magic.local.keepsakes import Keepsakes
+from pyjob_magic.local.process import Process
 from tests.local.api import Api, a_job
 from tests.state import eventually
 
@@ -63,6 +66,22 @@ def test_a_live_replica_answers_before_a_gone_one(api: Api) -> None:
     api.patch("j", {"spec": {"runPolicy": {"suspend": False}}})
 
     eventually(lambda: api.wait_log("j-master-0", "pid") != first)
+
+
+def test_only_the_last_runs_are_kept(tmp_path: Path) -> None:
+    """A replica that is made again all night long does not fill the disk."""
+    keepsakes = Keepsakes(tmp_path / "logs")
+    pod = {"metadata": {"name": "j-master-0"}}
+    for number in range(25):
+        run = Process(tmp_path / "run", "uid", "pytorch")
+        run.directory.mkdir()
+        run.log.write_text(f"run {number}\n")
+        keepsakes.keep("job", pod, "pytorch", [run])
+    kept = list((tmp_path / "logs/job/j-master-0/pytorch").iterdir())
+    assert len(kept) == 10
+    last = keepsakes.last("job", "j-master-0", "pytorch")
+    assert last
+    assert last.log.read_text() == "run 24\n"
 
 
 @pytest.mark.parametrize("container", ["..", "../../..", "a/../..", "nope", "%2e%2e"])

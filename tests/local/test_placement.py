@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import httpx
 import psutil
@@ -12,6 +13,9 @@ import pytest
 
 from pyjob_magic.local import launcher
 from pyjob_magic.local.home import Home
+from pyjob_magic.local.objects import timestamp
+from pyjob_magic.local.resources import EVENTS, PODS
+from pyjob_magic.local.store import Store
 from tests.local.api import Api, Json, a_job
 from tests.state import eventually, processes_with, temporary_home
 
@@ -47,8 +51,8 @@ def gpu_api(gpu_home: Home) -> Iterator[Api]:
         api.clear()
 
 
-def restart(home: Home) -> None:
-    """SIGKILL the API, and start another."""
+def kill(home: Home) -> None:
+    """SIGKILL the API, and wait until it is gone."""
     found = launcher.status(home)
     assert found is not None
     psutil.Process(found.pid).kill()
@@ -119,7 +123,7 @@ def test_gpus_are_not_given_twice_across_a_restart(own_home: Home) -> None:
     with running(own_home) as api:
         api.submit(a_job("a", HOLD, container=ONE_GPU))
         first = gpu(api, "a-master-0")
-    restart(own_home)
+    kill(own_home)
     with running(own_home) as api:
         api.submit(a_job("b", HOLD, container=ONE_GPU))
         api.submit(a_job("c", HOLD, container=ONE_GPU))
@@ -180,7 +184,7 @@ def test_the_queue_outlives_the_api(own_home: Home) -> None:
             api.submit(a_job(name, "import time; print(time.time_ns())", container=both))
         waits(api, "q3-master-0", "0 of 2 are free")
         waits(api, "q2-master-0", "waits for default/q0, which came first")
-    restart(own_home)
+    kill(own_home)
     with running(own_home) as api:
         tell(own_home, api, "first-master-0")
         for name in names:
@@ -239,6 +243,38 @@ def test_a_job_that_has_grown_beyond_the_machine_is_told_so(gpu_api: Api) -> Non
     assert gpu_api.conditions("a")["Running"] == "True"
 
 
+def test_why_a_job_waits_is_said_again_when_it_was_forgotten(own_home: Home) -> None:
+    """Events are forgotten after an hour, however long a job waits."""
+    with running(own_home) as api:
+        api.submit(a_job("a", HOLD, workers=1, container=ONE_GPU))
+        gpu(api, "a-worker-0")
+        api.submit(a_job("b", SHOW, container=ONE_GPU))
+        waits(api, "b-master-0", "0 of 2 are free")
+    kill(own_home)
+    with closing(Store(own_home.database)) as store:
+        for event in list(store.objects(EVENTS)):
+            store.update(EVENTS, {**event, "lastTimestamp": timestamp(time.time() - 7200)})
+    with running(own_home) as api:
+        eventually(lambda: not api.events("a"))
+        eventually(lambda: "FailedScheduling" in [event[1] for event in api.events("b-master-0")])
+
+
+def test_a_log_is_kept_although_the_api_was_killed_while_it_removed_the_pod(
+    own_home: Home,
+) -> None:
+    """The object was gone, its directory not yet."""
+    with running(own_home) as api:
+        api.submit(a_job("a", "print('said')"))
+        api.wait("a", "Succeeded")
+    kill(own_home)
+    with closing(Store(own_home.database)) as store:
+        for pod in list(store.objects(PODS)):
+            store.delete(PODS, pod)
+    with running(own_home) as api:
+        assert api.wait_log("a-master-0", "said") == "said\n"
+        eventually(lambda: not list(own_home.pods.iterdir()))
+
+
 def with_port(number: int) -> Json:
     return {"ports": [{"name": "pytorchjob-port", "containerPort": number}]}
 
@@ -269,7 +305,7 @@ def test_a_job_keeps_its_port_across_a_restart_of_api_and_replica(own_home: Home
     with running(own_home) as api:
         api.submit(a_job("a", MEET, workers=1, policy="OnFailure"))
         before = port(api, "a-worker-0")
-    restart(own_home)
+    kill(own_home)
     with running(own_home) as api:
         uid = api.pod("a-worker-0")["metadata"]["uid"]
         api.http.delete(f"{api.core('pods')}/a-worker-0")
