@@ -151,6 +151,7 @@ def localize(
             value = here.get((name, entry.get("value"))) or expand(entry.get("value") or "", env)
         if value is not None:
             env[name] = value
+    env = _rendezvous(pod, env)
     command = [*(container.get("command") or ()), *(container.get("args") or ())]
     argv = [expand(word, env) for word in command]
     return Program(argv, {**_defaults(threads), **env})
@@ -191,6 +192,23 @@ def _here(pod: Json, port: int) -> dict[tuple[str, str], str]:
             elif name == "PET_RDZV_ENDPOINT" and value.startswith(f"{job}-worker-0:"):
                 here[name, value] = f"{LOOPBACK}:{port}"
     return here
+
+
+def _rendezvous(pod: Json, env: Mapping[str, str]) -> dict[str, str]:
+    """Return `env` with what torchrun must be told where all nodes of an elastic job are here.
+
+    Each would take itself for the host of the store, for the address is its own: it is the first
+    Worker. A node that joins later would wait for ever for an address that the others have agreed
+    on before (torch 2.13), unless they agree on one in every round.
+    """
+    ours = env.get("PET_RDZV_ENDPOINT", "").startswith(f"{LOOPBACK}:")
+    if not ours or env.get("PET_RDZV_BACKEND") != "c10d":
+        return dict(env)
+    conf, first = env.get("PET_RDZV_CONF", ""), pod["metadata"]["name"].endswith("-worker-0")
+    if "is_host=" not in conf:
+        conf += f"{',' if conf else ''}is_host={int(first)}"
+    unless_given = {"PET_LOCAL_ADDR": LOOPBACK, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    return {**unless_given, **env, "PET_RDZV_CONF": conf}
 
 
 def _defaults(threads: int) -> dict[str, str]:

@@ -37,11 +37,11 @@ def test_the_job_meets_on_loopback_and_a_port_of_its_own() -> None:
     assert (env["WORLD_SIZE"], env["RANK"], env["PET_NNODES"]) == ("2", "0", "2")
 
 
-def test_an_elastic_job_meets_there_too() -> None:
-    manifest = a_job(workers=2, spec={"elasticPolicy": {"minReplicas": 1}})
+def elastic(index: int, container: dict[str, Any] | None = None, **policy: Any) -> dict[str, str]:
+    manifest = a_job(workers=2, container=container, spec={"elasticPolicy": policy})
     del specs(manifest)["Master"]
     manifest["metadata"] |= {"namespace": "n", "uid": "u"}
-    pod = new_pod(manifest, "Worker", 0)
+    pod = new_pod(manifest, "Worker", index)
     program = localize(
         pod,
         pod["spec"]["containers"][0],
@@ -50,8 +50,30 @@ def test_an_elastic_job_meets_there_too() -> None:
         resolve=lambda source: None,
         env_from=lambda source: {},
     )
-    assert program.env["PET_RDZV_ENDPOINT"] == "127.0.0.1:4000"
-    assert program.env["PET_NNODES"] == "1:1"
+    return program.env
+
+
+def test_an_elastic_job_meets_there_too() -> None:
+    env = elastic(0, minReplicas=1)
+    assert env["PET_RDZV_ENDPOINT"] == "127.0.0.1:4000"
+    assert env["PET_LOCAL_ADDR"] == "127.0.0.1"
+    assert env["PET_NNODES"] == "1:1"
+
+
+def test_the_first_worker_of_an_elastic_job_is_the_host() -> None:
+    """By its address each of them would be."""
+    conf = [{"key": "last_call_timeout", "value": "5"}]
+    assert [elastic(index)["PET_RDZV_CONF"] for index in (0, 1)] == ["is_host=1", "is_host=0"]
+    assert elastic(1, rdzvConf=conf)["PET_RDZV_CONF"] == "last_call_timeout=5,is_host=0"
+
+
+def test_what_the_user_says_of_the_rendezvous_stays() -> None:
+    conf = [{"key": "is_host", "value": "true"}]
+    own = {"env": [{"name": "TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "value": "0"}]}
+    env = elastic(1, own, rdzvConf=conf)
+    assert env["PET_RDZV_CONF"] == "is_host=true"
+    assert env["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] == "0"
+    assert "PET_RDZV_CONF" not in elastic(0, rdzvHost="etcd", rdzvBackend="etcd-v2")
 
 
 def test_the_operators_variables_win() -> None:
