@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from pyjob_magic.local.environment import nproc_per_node, replicas
 from pyjob_magic.local.objects import Json
 from pyjob_magic.local.operator import Remark
+from pyjob_magic.local.scheduler import GPU, asks
 from pyjob_magic.local.volumes import containers
 
 _LAID_OUT = ("configMap", "emptyDir", "hostPath")
@@ -27,6 +29,12 @@ def _of_job(spec: Json) -> Iterator[tuple[str, str]]:
             "AutoscalingIgnored",
             "there is no autoscaler here: elasticPolicy.metrics is left out; scale by hand",
         )
+    if _starts_too_many(spec):
+        yield (
+            "ProcessesOvercommitted",
+            "in every replica torchrun starts a process for each CPU of this machine: set "
+            "nprocPerNode to a number",
+        )
     policy = (spec.get("runPolicy") or {}).get("schedulingPolicy") or {}
     if ignored := sorted(set(policy) - {"minAvailable"}):
         yield (
@@ -34,6 +42,24 @@ def _of_job(spec: Json) -> Iterator[tuple[str, str]]:
             f"jobs are served in the order in which they come: {', '.join(ignored)} of "
             "schedulingPolicy means nothing here",
         )
+
+
+def _starts_too_many(spec: Json) -> bool:
+    """Whether several replicas leave it to torchrun how many processes to start, without GPUs."""
+    specs = spec["pytorchReplicaSpecs"].values()
+    nproc = nproc_per_node(spec)
+    if sum(map(replicas, specs)) == 1 or nproc is None or nproc.isdecimal():
+        return False
+    return any(
+        _runs_torchrun(container) and not asks(spec["template"]).get(GPU)
+        for spec in specs
+        for container in containers(spec["template"])
+    )
+
+
+def _runs_torchrun(container: Json) -> bool:
+    words = (*(container.get("command") or ()), *(container.get("args") or ()))
+    return any(name in word for word in words for name in ("torchrun", "torch.distributed.run"))
 
 
 def _of(pod: Json, python: Path) -> Iterator[tuple[str, str]]:

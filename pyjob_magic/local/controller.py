@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from pyjob_magic.local import machine, operator, podstatus
 from pyjob_magic.local.dependents import CONTROLLER
@@ -37,6 +38,7 @@ _DEPENDENTS = {"Pod": PODS, "Service": SERVICES}
 _OWNERS = {JOBS.kind: JOBS, PODS.kind: PODS, CONFIG_MAPS.kind: CONFIG_MAPS}
 _COLLECTED = (SERVICES, CONFIG_MAPS, SECRETS)  # go with the job that owns them
 _LONGEST_GRACE = 86_400.0
+_RETRY_SECONDS = 10.0
 Key = tuple[str, str]  # namespace and name of a job
 
 
@@ -187,16 +189,28 @@ class Controller:
     async def _look_around(self) -> None:
         """Do what is to be done now; between two jobs let others be served."""
         while self._orphaned:
-            self._collect(self._orphaned.pop())
+            uid = self._orphaned.pop()
+            with contained(then=partial(self._later, self._orphaned.append, uid)):
+                self._collect(uid)
         dirty, self._dirty = self._dirty, {}
         for key in dirty:
             if self._paused:
                 return
-            with contained():
+            with contained(then=partial(self._later, self._look_again, key)):
                 self._reconcile(key)
             await asyncio.sleep(0)
         if self.placement.stale:
-            await self.placement.serve()
+            with contained(then=partial(self._later, self.placement.say_again)):
+                await self.placement.serve()
+
+    def _later(self, what: Callable[..., object], *args: object) -> None:
+        """Try again what has failed, for the disk was full perhaps."""
+
+        def again() -> None:
+            what(*args)
+            self._wake.set()
+
+        asyncio.get_running_loop().call_later(_RETRY_SECONDS, again)
 
     def _say_again(self) -> None:
         """Have the parts say what still holds, although it was said long ago."""
@@ -273,15 +287,18 @@ class Controller:
 
     def _pod_ended(self, uid: str) -> None:
         """Take note that no process of a pod is left."""
-        if claim := self.placement.claim(uid):
+        claim = self.placement.claim(uid)
+        if claim is None:
+            return
+        self._dirty[claim.namespace, claim.job] = None
+        self._wake.set()
+        with contained(then=partial(self._later, self._pod_ended, uid)):
             pod = self.store.find(PODS, claim.namespace, claim.name)
             if pod and pod["metadata"]["uid"] == uid:
                 if terminating(pod):
                     self.store.delete(PODS, pod)
                 elif ended(pod):
                     self.placement.pod_gone(uid)
-            self._dirty[claim.namespace, claim.job] = None
-        self._wake.set()
 
     def _reconcile(self, key: Key) -> None:
         job = self.store.find(JOBS, *key)

@@ -16,20 +16,24 @@ What differs from upstream, all of it:
 - Workers that still run when the Master has succeeded get some seconds to end by themselves
   before ``cleanPodPolicy`` removes them, so that their last lines are not cut off.
 - A job of which one pod or service could not be created gets none at all; upstream makes those
-  that come before the mistake, and lets them run.
+  that come before the mistake, and lets them run. More than 1024 replicas of a type are a mistake.
 - A pod whose name is still taken, by one of a job that was deleted, is made when the name is
   free; upstream complains with FailedCreatePod until then.
 - A job that is resumed waits until its pods of before are gone; upstream counts those as failed.
-- A failed replica is made again no sooner than a second after it was made; upstream has no such
-  limit, but a cluster is slower than that.
+- A failed replica is made again once a second at most; upstream has no such limit, but a cluster
+  is slower than that.
+- Surplus replicas are deleted, whatever became of them; upstream may restart or fail the job for
+  one that has failed, and for a moment makes those that are missing below its index.
 - What upstream says anew whenever it looks at a job (ExitedWithCode, PyTorchJobSuspended,
-  PyTorchJobRestarting, the troubles of pods) is said when it happens: the count of such an event
-  is how often that was.
+  PyTorchJobRestarting, the troubles of pods) is said once, or once for each life of a replica
+  that is made again.
 - There is no init container ``init-pytorch``, which has Workers wait some 200 s for the name of
   their Master: here names resolve always, a job gets its place as a whole, and who connects too
   early is kept waiting by torch, for longer.
 - There is no HorizontalPodAutoscaler for ``elasticPolicy.metrics``, and no PodGroup: the
-  scheduler of this machine admits jobs whole.
+  scheduler of this machine admits jobs whole, or as ``minAvailable`` says.
+- Pods bear annotations of ours (``pyjob-magic/...``), and no finalizers of their template: nobody
+  here could remove those. An empty ``rdzvConf``, over which upstream stumbles, is none.
 """
 
 from __future__ import annotations

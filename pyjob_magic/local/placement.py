@@ -192,14 +192,18 @@ class Placement:
         groups = [self._group(claims) for claims in waiting]
         verdicts = scheduler.schedule(groups, self._used(), self._capacity)
         for claims, verdict in zip(waiting, verdicts, strict=True):
-            await asyncio.sleep(0)  # others want to be served, too
+            admitted = [uid for uid, claim in claims.items() if claim.name in verdict.admitted]
+            message = f"0/1 nodes are available: {verdict.why}"
+            others = (uid for uid in claims if uid not in admitted)
+            untold = [uid for uid in others if self._refused.get(uid) != message]
+            if admitted or untold:
+                await asyncio.sleep(0)  # others want to be served, too
             if self._closed:
                 return
-            admitted = [uid for uid, claim in claims.items() if claim.name in verdict.admitted]
             with contained():
                 self._admit(admitted)
             with contained():
-                self._refuse([uid for uid in claims if uid not in admitted], verdict.why)
+                self._refuse(untold, message)
 
     def _waiting(self) -> list[dict[str, Claim]]:
         """Return the pods that wait, those that start together in one group; who is first, first.
@@ -208,7 +212,8 @@ class Placement:
         """
         groups: dict[tuple[bool, str], dict[str, Claim]] = {}
         for uid, claim in self._claims.items():
-            if not claim.placed and claim.owner in (uid, *self._least):
+            active = claim.owner in self._least or claim.owner == uid
+            if active and not claim.placed:
                 new = claim.name not in self._places.get(claim.owner, ())
                 groups.setdefault((new, claim.owner), {})[uid] = claim
         for key, claims in groups.items():
@@ -296,11 +301,11 @@ class Placement:
         for said in remarks:
             self._recorder.record(job, COMPONENT, said.type, said.reason, said.message, said.once)
 
-    def _refuse(self, uids: list[str], why: str) -> None:
+    def _refuse(self, uids: list[str], message: str) -> None:
         """Tell pods why they have to wait."""
-        message = f"0/1 nodes are available: {why}"
-        untold = [uid for uid in uids if self._refused.get(uid) != message]
-        pods = [pod for uid in untold if (pod := self._pod(uid))]
+        pods = [pod for uid in uids if (pod := self._pod(uid))]
+        if not pods:
+            return
         with self._store.transaction():
             for pod in pods:
                 conditions = pod["status"].get("conditions") or ()
@@ -312,7 +317,7 @@ class Placement:
                 self._recorder.record(
                     pod, SCHEDULER, "Warning", "FailedScheduling", message, once=known
                 )
-        self._refused.update(dict.fromkeys(untold, message))
+        self._refused.update(dict.fromkeys(uids, message))
 
     def _pod(self, uid: str) -> Json | None:
         """Return a pod that waits as it is stored; None if it waits no longer."""

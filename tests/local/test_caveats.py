@@ -73,3 +73,25 @@ def test_what_means_nothing_of_a_scheduling_policy_is_named() -> None:
     assert "priorityClass, queue of schedulingPolicy means nothing here" in remark.message
     del policy["queue"], policy["priorityClass"]
     assert caveats(job, PYTHON) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "nproc", "gpus", "warned"),
+    [
+        (["torchrun", "x.py"], None, 0, True),
+        (["bash", "-c", "exec python -m torch.distributed.run x.py"], "cpu", 0, True),
+        (["torchrun", "x.py"], "2", 0, False),
+        (["torchrun", "x.py"], "auto", 1, False),
+        (["python", "x.py"], None, 0, False),
+    ],
+)
+def test_replicas_that_would_each_fill_the_machine_are_warned_of(
+    command: list[str], nproc: str | None, gpus: int, warned: bool
+) -> None:
+    """Left alone, torchrun starts a process for each CPU: in every replica, of the same machine."""
+    resources = {"resources": {"limits": {"nvidia.com/gpu": gpus}}}
+    spec = {"nprocPerNode": nproc} if nproc else {}
+    container = {"image": None, **resources}
+    job = a_job(workers=1, command=command, container=container, spec=spec)
+    reasons = [remark.reason for remark in caveats(job, PYTHON)]
+    assert ("ProcessesOvercommitted" in reasons) is warned

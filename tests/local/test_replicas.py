@@ -274,6 +274,30 @@ def test_suspend_ends_and_resume_starts_again(api: Api) -> None:
     assert api.pod("j-master-0")["metadata"]["uid"] != first
 
 
+def test_scaling_ends_and_starts_replicas(api: Api) -> None:
+    """The last ones go, whole trees and services with them; the others do not notice."""
+    api.submit(a_job(code=SLEEP, workers=2))
+    for index in (0, 1):
+        api.wait_log(f"j-worker-{index}", "up")
+    uids = {name: pod["metadata"]["uid"] for name, pod in api.pods().items()}
+    surplus = processes_with("PYJOB_POD_UID", uids["j-worker-1"])
+
+    scale(api, 1)
+
+    eventually(lambda: gone(surplus))
+    eventually(lambda: services(api) == ["j-master-0", "j-worker-0"] == list(api.pods()))
+    scale(api, 3)
+    for index in (1, 2):
+        api.wait_log(f"j-worker-{index}", "up")
+    assert api.conditions("j")["Running"] == "True"
+    for name in ("j-master-0", "j-worker-0"):
+        assert api.pod(name)["metadata"]["uid"] == uids[name]
+
+
+def scale(api: Api, workers: int) -> None:
+    api.patch("j", {"spec": {"pytorchReplicaSpecs": {"Worker": {"replicas": workers}}}})
+
+
 def test_a_deadline_ends_a_job_that_nobody_touches(api: Api) -> None:
     api.submit(a_job(code=SLEEP, activeDeadlineSeconds=1))
     job = api.wait("j", "Failed")
