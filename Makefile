@@ -41,6 +41,10 @@ benchmarks: $(READY) ## Measure; tests/benchmarks/README.md says what
 	$(BIN)/python tests/benchmarks/imports.py
 	$(BIN)/python tests/benchmarks/submit.py
 	$(BIN)/python tests/benchmarks/first_line.py
+	$(BIN)/python tests/benchmarks/rates.py
+	$(BIN)/python tests/benchmarks/watches.py
+	$(BIN)/python tests/benchmarks/logs.py
+	$(BIN)/python tests/benchmarks/footprint.py
 	$(BIN)/python tests/benchmarks/byte_exact.py
 
 clean: ## Remove the environment and all caches

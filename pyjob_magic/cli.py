@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from pyjob_magic.errors import PyJobError
+from pyjob_magic.errors import PyJobError, TargetError
 from pyjob_magic.local import launcher
 from pyjob_magic.local.home import Home
 
@@ -58,8 +58,9 @@ def _add(
 def _serve(options: argparse.Namespace) -> int:
     if options.foreground:
         from pyjob_magic.local.__main__ import serve_home
+        from pyjob_magic.local.starter import Starter
 
-        return serve_home(Home.default())
+        return serve_home(Home.default(), Starter())
     print(f"The embedded API answers at {launcher.ensure_running().url}.")
     return 0
 
@@ -71,32 +72,67 @@ def _stop(options: argparse.Namespace) -> int:
 
 
 def _status(_options: argparse.Namespace) -> int:
-    running = launcher.status()
+    import psutil
+
+    home = Home.default()
+    running = launcher.status(home)
     if running is None:
         print("The embedded API does not run.")
         return 3  # what `service status` returns, too
-    print(f"The embedded API {running.version} answers at {running.url} (pid {running.pid}).")
+    jobs = launcher.active_jobs(running, home)
+    memory = psutil.Process(running.pid).memory_info().rss / 2**20
+    print(f"The embedded API {running.version} answers at {running.url}.")
+    print(f"For kubectl: {running.secure_url}, as in what pyjob-magic kubeconfig prints.")
+    print(f"Process: {running.pid}, {memory:.0f} MiB. State directory: {home.path}")
+    print(f"Active jobs: {len(jobs)}" + (f" ({_some(jobs)})" if jobs else ""))
+    _tell_lost_ports(running)
     return 0
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 def _kubeconfig(_options: argparse.Namespace) -> int:
     """Print how other clients reach the embedded API; it holds the token."""
+    import base64
+
     import yaml
 
-    endpoint = launcher.ensure_running()
+    from pyjob_magic.local.certificates import Certificates
+
+    home = Home.default()
+    token = launcher.ensure_running(home).token
+    running = launcher.status(home)
+    if running is None:
+        raise TargetError("local: the embedded API has stopped again; see " + str(home.log))
+    authority = Certificates(home.certificates).authority()
     name = "pyjob-magic"
+    cluster = {
+        "server": running.secure_url,
+        "certificate-authority-data": base64.b64encode(authority.encode()).decode(),
+    }
+    context = {"cluster": name, "user": name, "namespace": "default"}
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": name, "cluster": {"server": endpoint.url}}],
-        "users": [{"name": name, "user": {"token": endpoint.token}}],
-        "contexts": [
-            {"name": name, "context": {"cluster": name, "user": name, "namespace": "default"}}
-        ],
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": {"token": token}}],
+        "contexts": [{"name": name, "context": context}],
         "current-context": name,
     }
     print(yaml.safe_dump(config, sort_keys=False), end="")
+    _tell_lost_ports(running)
     return 0
+
+
+def _tell_lost_ports(running: launcher.Running) -> None:
+    for port in running.lost_ports:
+        print(
+            f"Another program listens on port {port}, where the embedded API was before: "
+            "replace kubeconfigs that name it.",
+            file=sys.stderr,
+        )
 
 
 def _demo(_options: argparse.Namespace) -> int:

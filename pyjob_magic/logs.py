@@ -7,9 +7,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyjob_magic.client import Client, Streams
 from pyjob_magic.diagnosis import failed
@@ -28,8 +27,7 @@ class LogText(str):
         printer.text(self.rstrip("\n"))
 
 
-@dataclass(frozen=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One line of one replica, without its newline; as text it starts with the replica's name."""
 
     replica: str
@@ -222,7 +220,7 @@ class Follower:
     def _read_kept(self, pod_name: str, replica: str) -> None:
         try:
             log = self._client.read_log(pod_name, tail=self._tail)
-            self._put([_line(replica, text) for text in log.removesuffix(b"\n").split(b"\n")])
+            self._put(_lines(replica, log.removesuffix(b"\n")))
         except (NotFoundError, InvalidError):
             pass  # it has never run
         finally:
@@ -230,14 +228,17 @@ class Follower:
 
     def _read(self, pod: Pod) -> None:
         received = 0
-        rest = b""
+        rest: list[bytes] = []  # of a line, as far as it has come
         try:
             for attempt in range(_RETRIES):
                 try:
                     for chunk in self._from(pod, received):
                         received += len(chunk)
-                        *whole, rest = (rest + chunk).split(b"\n")
-                        self._put([_line(pod.replica, text) for text in whole])
+                        whole, newline, begun = chunk.rpartition(b"\n")
+                        if newline:
+                            self._put(_lines(pod.replica, b"".join([*rest, whole])))
+                            rest.clear()
+                        rest.append(begun)
                     break
                 except NotFoundError:
                     break  # deleted before its log was read
@@ -246,10 +247,10 @@ class Follower:
                         raise
                     if self._tail is not None:
                         # No telling where it broke: better to repeat lines than to lose some.
-                        received, rest = 0, b""
+                        received, rest = 0, []
                     time.sleep(0.1 * 2**attempt)
-            if rest:
-                self._put([_line(pod.replica, rest)])
+            if end := b"".join(rest):
+                self._put(_lines(pod.replica, end))
         finally:
             self._put(_Mark.STREAM_ENDED)
 
@@ -269,7 +270,9 @@ class _Mark(Enum):
 _Item = list[LogLine] | _Mark | PyJobError
 
 
-def _line(replica: str, text: bytes) -> LogLine:
-    # Of a progress bar, which returns to the start of its line, the last state counts.
-    shown = text.rstrip(b"\r").rpartition(b"\r")[2]
-    return LogLine(replica, shown.decode(errors="replace"))
+def _lines(replica: str, text: bytes) -> list[LogLine]:
+    lines = text.decode(errors="replace").split("\n")
+    if b"\r" in text:
+        # Of a progress bar, which returns to the start of its line, the last state counts.
+        lines = [line.rstrip("\r").rpartition("\r")[2] for line in lines]
+    return [LogLine(replica, line) for line in lines]

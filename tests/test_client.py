@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from pyjob_magic.connection import Connection
 from pyjob_magic.models import PyTorchJob
 from tests.data import SEED, read
 
+HERE = Path(__file__).parent
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
@@ -23,9 +25,16 @@ def a_client(handler: Handler) -> Client:
     return Client(Target("k8s", "http://server", "kube-test", transport=transport))
 
 
+def answer_of(name: str) -> dict[str, Any]:
+    """Return a recorded answer: of an exchange, or a refusal that only clusters have."""
+    folder = "exchanges" if (HERE / "data" / "exchanges" / f"{name}.json").exists() else "refusals"
+    answer: dict[str, Any] = read(f"{folder}/{name}.json")["response"]
+    return answer
+
+
 def answering(name: str) -> Handler:
     """Return a server that answers every request as was recorded."""
-    recorded = read(f"exchanges/{name}.json")["response"]
+    recorded = answer_of(name)
     body = recorded["body"]
     if isinstance(body, str):
         return lambda _: httpx.Response(recorded["status"], text=body)
@@ -66,6 +75,11 @@ def test_create_sends_the_manifest_and_asks_for_strict_validation() -> None:
         ("read-404", errors.NotFoundError, 'pytorchjobs.kubeflow.org "missing" not found'),
         ("patch-wrong-type-415", errors.InvalidError, "unknown format"),
         ("no-crd-404", errors.NotFoundError, "404 page not found"),
+        ("create-forbidden-403", errors.ForbiddenError, 'User "alice" cannot create resource'),
+        ("create-anonymous-403", errors.ForbiddenError, 'User "system:anonymous" cannot create'),
+        ("create-quota-403", errors.ForbiddenError, "exceeded quota: q"),
+        ("create-no-namespace-404", errors.NotFoundError, 'namespaces "nowhere" not found'),
+        ("create-unauthorized-401", errors.ApiError, "Unauthorized"),
     ],
 )
 def test_refusals_keep_the_servers_words(
@@ -75,7 +89,7 @@ def test_refusals_keep_the_servers_words(
     with pytest.raises(error) as refused:
         a_client(answering(exchange)).create_job(PyTorchJob.from_wire(SEED))
 
-    recorded = read(f"exchanges/{exchange}.json")["response"]
+    recorded = answer_of(exchange)
     assert words in str(refused.value)
     assert refused.value.code == recorded["status"]
     if isinstance(recorded["body"], dict):

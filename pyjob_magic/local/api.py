@@ -1,13 +1,9 @@
-"""The routes: the REST API of Kubernetes, as far as a PyTorchJob and its neighbours need it.
-
-Any valid namespace counts as existing: there is one user on this machine, and nothing to keep
-apart.
-"""
+"""The routes: the REST API of Kubernetes, as far as a PyTorchJob and its neighbours need it."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from starlette.applications import Starlette
@@ -15,25 +11,28 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from pyjob_magic.local import discovery, intake, logs, query, selectors
+from pyjob_magic.local import discovery, intake, logs, openapi, patching, query, reviews, selectors
+from pyjob_magic.local.bodies import media_type, read_object
 from pyjob_magic.local.controller import Controller
-from pyjob_magic.local.objects import Json, is_dns_label, timestamp
-from pyjob_magic.local.patches import merge
-from pyjob_magic.local.resources import CONFIG_MAPS, JOBS, NAMESPACES, PODS, STORED, Resource
+from pyjob_magic.local.deletion import DeleteOptions, Deletion
+from pyjob_magic.local.logoptions import LogOptions
+from pyjob_magic.local.namespaces import Namespaces
+from pyjob_magic.local.objects import Json, is_dns_label, terminating
+from pyjob_magic.local.resources import JOBS, NAMESPACES, PODS, STORED, Resource
+from pyjob_magic.local.scale import scale_of, with_scale
 from pyjob_magic.local.status import (
     StatusError,
     bad_request,
-    exists,
     failure,
+    forbidden,
     method_not_allowed,
     not_found,
 )
-from pyjob_magic.local.watching import watch
-from pyjob_magic.local.wire import answer, deleted, in_order, listing, media_type, read_json
+from pyjob_magic.local.views import View
+from pyjob_magic.local.watching import Watch
+from pyjob_magic.local.wire import answer, deleted, in_order, listing
+from pyjob_magic.local.writes import Intent, Writes
 
-_JSON = ("application/json",)
-_MERGE_PATCH = "application/merge-patch+json"
-_PATCHES = ("application/json-patch+json", _MERGE_PATCH, "application/apply-patch+yaml")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -42,31 +41,9 @@ Handler = Callable[[Request], Awaitable[Response]]
 def application(controller: Controller) -> Starlette:
     """Return the ASGI application that serves the objects of `controller`."""
     api = _Api(controller)
-    routes = [*discovery.routes()]
+    routes = [*discovery.routes(), *openapi.routes(), *reviews.routes()]
     for resource in STORED:
-        base = f"{resource.root}/namespaces/{{namespace}}/{resource.plural}"
-        verbs: dict[str, dict[str, Handler]] = {
-            f"{resource.root}/{resource.plural}": {"GET": api.list_objects(resource)},
-            base: {"GET": api.list_objects(resource), "DELETE": api.delete_all(resource)},
-            f"{base}/{{name}}": {"GET": api.get(resource), "DELETE": api.delete(resource)},
-        }
-        if resource == JOBS:
-            verbs[base]["POST"] = api.create_job
-            verbs[f"{base}/{{name}}"] |= {"PUT": api.put_job, "PATCH": api.patch_job}
-            verbs[f"{base}/{{name}}/status"] = {
-                "GET": api.get(resource),
-                "PUT": api.put_status,
-                "PATCH": api.patch_status,
-            }
-        if resource == CONFIG_MAPS:
-            verbs[base]["POST"] = api.create_config_map
-        if resource == PODS:
-            verbs[f"{base}/{{name}}/log"] = {"GET": api.log}
-        routes += [_route(path, handlers) for path, handlers in verbs.items()]
-    routes += [
-        _route("/api/v1/namespaces", {"GET": api.list_namespaces}),
-        _route("/api/v1/namespaces/{name}", {"GET": api.get_namespace}),
-    ]
+        routes += [_route(path, handlers) for path, handlers in api.paths(resource).items()]
     return Starlette(
         routes=routes,
         exception_handlers={
@@ -85,18 +62,53 @@ class _Api:
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
         self._store = controller.store
+        namespaces = Namespaces(self._store)
+        self._deletion = Deletion(controller, namespaces)
+        self._writes = Writes(self._store, namespaces, self._deletion)
+
+    def paths(self, resource: Resource) -> dict[str, dict[str, Handler]]:
+        """Return who answers which method on which path of a resource."""
+        everywhere = f"{resource.root}/{resource.plural}"
+        base = everywhere
+        if resource.namespaced:
+            base = f"{resource.root}/namespaces/{{namespace}}/{resource.plural}"
+        by_verb: dict[str, tuple[str, str, Handler]] = {
+            "list": (base, "GET", self.list_objects(resource)),
+            "create": (base, "POST", self.create(resource)),
+            "deletecollection": (base, "DELETE", self.delete_all(resource)),
+            "get": (f"{base}/{{name}}", "GET", self.get(resource)),
+            "update": (f"{base}/{{name}}", "PUT", self.put(resource)),
+            "patch": (f"{base}/{{name}}", "PATCH", self.patch(resource)),
+            "delete": (f"{base}/{{name}}", "DELETE", self.delete(resource)),
+        }
+        found: dict[str, dict[str, Handler]] = {everywhere: {"GET": self.list_objects(resource)}}
+        for verb, (path, method, handler) in by_verb.items():
+            if verb in resource.verbs:
+                found.setdefault(path, {})[method] = handler
+        for subresource in resource.subresources:
+            found[f"{base}/{{name}}/{subresource}"] = self._below(resource, subresource)
+        return found
+
+    def _below(self, resource: Resource, subresource: str) -> dict[str, Handler]:
+        if subresource == "log":
+            return {"GET": self.log}
+        if subresource == "scale":
+            return {"GET": self.get_scale, "PUT": self.put_scale, "PATCH": self.patch_scale}
+        return {
+            "GET": self.get(resource),
+            "PUT": self.put(resource, "status"),
+            "PATCH": self.patch(resource, "status"),
+        }
 
     def get(self, resource: Resource) -> Handler:
         async def handle(request: Request) -> Response:
-            namespace = _namespace(request)
-            found = self._store.get(resource, namespace, request.path_params["name"])
-            return answer(request, in_order(resource, found))
+            return _show(request, resource, in_order(resource, self._asked(request, resource)))
 
         return handle
 
     def list_objects(self, resource: Resource) -> Handler:
         async def handle(request: Request) -> Response:
-            namespace = _namespace(request) if "namespace" in request.path_params else ""
+            namespace = _namespace(request)
             params = request.query_params
             if query.flag(params, "watch"):
                 return self._watch(request, resource, namespace)
@@ -118,31 +130,67 @@ class _Api:
                 _place(items[-1]) if remaining else "",
                 None if selector else remaining,
             )
-            return answer(request, body)
+            return _show(request, resource, body)
 
         return handle
 
+    def create(self, resource: Resource) -> Handler:
+        async def handle(request: Request) -> Response:
+            intent = Intent.of(request, "CreateOptions")
+            obj = await read_object(request, resource.kind)
+            new, warnings = self._writes.create(resource, obj, _namespace(request), intent)
+            return _show(request, resource, in_order(resource, new), 201, warnings)
+
+        return handle
+
+    def put(self, resource: Resource, part: str = "spec") -> Handler:
+        async def handle(request: Request) -> Response:
+            intent = Intent.of(request, "UpdateOptions")
+            obj = await read_object(request, resource.kind)
+            old = self._asked(request, resource)
+            intake.check_replacement(resource, old, obj)
+            new, warnings = self._writes.replace(resource, old, obj, part, intent)
+            return _show(request, resource, in_order(resource, new), 200, warnings)
+
+        return handle
+
+    def patch(self, resource: Resource, part: str = "spec") -> Handler:
+        async def handle(request: Request) -> Response:
+            if media_type(request) == patching.APPLY:
+                return await self._apply(request, resource, part)
+            intent = Intent.of(request, "PatchOptions")
+            change = await patching.read_patch(request, resource)
+            old = self._asked(request, resource)
+            obj = patching.patched(request, resource, old, change)
+            new, warnings = self._writes.replace(resource, old, obj, part, intent)
+            return _show(request, resource, in_order(resource, new), 200, warnings)
+
+        return handle
+
+    async def _apply(self, request: Request, resource: Resource, part: str) -> Response:
+        intent = Intent.of_apply(request)
+        applied = await patching.read_patch(request, resource)
+        namespace, name = _namespace(request), request.path_params["name"]
+        new, created = self._writes.apply(resource, namespace, name, applied, part, intent)
+        return _show(request, resource, in_order(resource, new), 201 if created else 200)
+
     def delete(self, resource: Resource) -> Handler:
         async def handle(request: Request) -> Response:
-            if "delete" not in resource.verbs:
-                raise method_not_allowed()
             options = await _delete_options(request)
             await self._controller.in_charge.wait()  # before, it knows no replica it could end
-            namespace, name = _namespace(request), request.path_params["name"]
-            found = self._store.get(resource, namespace, name)
-            intake.check_preconditions(resource, found, options)
-            if not _dry(request, options):
-                found = self._delete(resource, found, options)
-            if resource == PODS:
-                return answer(request, in_order(PODS, found))
-            return answer(request, deleted(resource, found))
+            found = self._asked(request, resource)
+            options.check(resource, found)
+            if resource == NAMESPACES and found["metadata"]["name"] == "default":
+                raise forbidden('namespaces "default" is forbidden: it may not be deleted')
+            last = found if options.dry else self._deletion.delete(resource, found, options)
+            if resource in (PODS, NAMESPACES) or terminating(last):
+                return _show(request, resource, in_order(resource, last))
+            return answer(request, deleted(resource, last))
 
         return handle
 
     def delete_all(self, resource: Resource) -> Handler:
         async def handle(request: Request) -> Response:
-            if "deletecollection" not in resource.verbs:
-                raise method_not_allowed()
             options = await _delete_options(request)
             await self._controller.in_charge.wait()
             selector = _selector(request, resource)
@@ -152,127 +200,62 @@ class _Api:
                 if selector is None or selector(obj)
             ]
             items = [in_order(resource, obj) for obj in found]
-            if not _dry(request, options):
+            if not options.dry:
                 for obj in found:
-                    self._delete(resource, obj, options)
-            return answer(request, listing(resource, items, self._store.version))
+                    self._deletion.delete(resource, obj, options)
+            return _show(request, resource, listing(resource, items, self._store.version))
 
         return handle
 
-    async def create_job(self, request: Request) -> Response:
-        namespace = _namespace(request)
-        job = await read_json(request, _JSON, JOBS.kind)
-        warnings = intake.new_job(job, namespace, query.field_validation(request.query_params))
-        return self._store_new(request, JOBS, job, warnings)
+    async def get_scale(self, request: Request) -> Response:
+        return answer(request, scale_of(self._asked(request, JOBS)))
 
-    async def create_config_map(self, request: Request) -> Response:
-        namespace = _namespace(request)
-        obj = await read_json(request, _JSON, CONFIG_MAPS.kind)
-        intake.new_config_map(obj, namespace)
-        return self._store_new(request, CONFIG_MAPS, in_order(CONFIG_MAPS, obj), [])
+    async def put_scale(self, request: Request) -> Response:
+        scale = await read_object(request, "Scale")
+        return self._rescale(request, "UpdateOptions", lambda _: scale)
 
-    async def put_job(self, request: Request) -> Response:
-        return await self._put(request, "spec")
+    async def patch_scale(self, request: Request) -> Response:
+        change = await patching.read_patch(request, JOBS)
+        return self._rescale(
+            request,
+            "PatchOptions",
+            lambda job: patching.patched(request, JOBS, scale_of(job), change),
+        )
 
-    async def put_status(self, request: Request) -> Response:
-        return await self._put(request, "status")
-
-    async def patch_job(self, request: Request) -> Response:
-        return await self._patch(request, "spec")
-
-    async def patch_status(self, request: Request) -> Response:
-        return await self._patch(request, "status")
+    def _rescale(self, request: Request, options: str, scale: Callable[[Json], Any]) -> Response:
+        job, intent = self._asked(request, JOBS), Intent.of(request, options)
+        scaled, _ = self._writes.replace(JOBS, job, with_scale(job, scale(job)), "spec", intent)
+        return answer(request, scale_of(scaled))
 
     async def log(self, request: Request) -> Response:
         namespace, name = _namespace(request), request.path_params["name"]
-        options = logs.LogOptions.parse(request.query_params)
+        options = LogOptions.parse(request.query_params, name)
         pod = self._store.find(PODS, namespace, name)
         if pod is None and (kept := self._controller.kept_run(namespace, name, options.container)):
-            body = logs.stream_kept(kept, options)
-            return StreamingResponse(body, media_type="text/plain")
+            return StreamingResponse(logs.stream(kept, options), media_type="text/plain")
         pod = pod or self._store.get(PODS, namespace, name)
         run = logs.choose(self._controller.kubelet, pod, options)
         if run is None:
             return Response(status_code=204)
-        body = logs.stream(self._store, pod, run, options)
-        return StreamingResponse(body, media_type="text/plain")
+        return StreamingResponse(logs.stream(run, options), media_type="text/plain")
 
-    async def list_namespaces(self, request: Request) -> Response:
-        names = sorted({"default", *self._store.namespaces()})
-        items = [_namespace_object(name) for name in names]
-        return answer(request, listing(NAMESPACES, items, self._store.version))
-
-    async def get_namespace(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        if not is_dns_label(name):
-            raise not_found(NAMESPACES, name)
-        return answer(request, _namespace_object(name))
+    def _asked(self, request: Request, resource: Resource) -> Json:
+        """Return the object that a request is about."""
+        return self._store.get(resource, _namespace(request), request.path_params["name"])
 
     def _watch(self, request: Request, resource: Resource, namespace: str) -> Response:
         params = request.query_params
-        body = watch(
-            self._store,
+        watch = Watch(
             resource,
             namespace,
             _selector(request, resource),
+            show=_view(request).events(resource),
             since=query.version(params),
             timeout=query.number(params, "timeoutSeconds"),
             bookmarks=query.flag(params, "allowWatchBookmarks"),
+            marks_start=query.flag(params, "sendInitialEvents"),
         )
-        return StreamingResponse(body, media_type="application/json")
-
-    def _delete(self, resource: Resource, obj: Json, options: Json) -> Json:
-        if resource != PODS:
-            return self._store.delete(resource, obj)
-        grace = options.get("gracePeriodSeconds")
-        return self._controller.delete_pod(obj, None if grace is None else float(grace))
-
-    def _store_new(
-        self, request: Request, resource: Resource, obj: Json, warnings: list[str]
-    ) -> Response:
-        meta = obj["metadata"]
-        if query.dry_run(request.query_params):
-            if self._store.find(resource, meta["namespace"], meta["name"]) is not None:
-                raise exists(resource, meta["name"])
-            meta.pop("resourceVersion", None)
-        else:
-            intake.check_size(obj)
-            obj = self._store.create(resource, obj)
-        return answer(request, in_order(resource, obj), 201, warnings)
-
-    async def _put(self, request: Request, part: str) -> Response:
-        namespace, name = _namespace(request), request.path_params["name"]
-        job = await read_json(request, _JSON, JOBS.kind)
-        warnings = intake.take_in(job, query.field_validation(request.query_params))
-        intake.check_namespace(job, namespace)
-        old = self._store.get(JOBS, namespace, name)
-        if not job["metadata"].get("resourceVersion"):
-            raise intake.no_version(name)
-        return self._replace(request, old, job, part, warnings)
-
-    async def _patch(self, request: Request, part: str) -> Response:
-        namespace, name = _namespace(request), request.path_params["name"]
-        kind = media_type(request)
-        if kind in _PATCHES and kind != _MERGE_PATCH:
-            raise bad_request(f"{kind} is not served here: send {_MERGE_PATCH}")
-        change = await read_json(request, _PATCHES, "merge patch")
-        if not isinstance(change, dict):
-            raise bad_request("a merge patch of an object must be an object")
-        old = self._store.get(JOBS, namespace, name)
-        job = merge(old, change)
-        warnings = intake.take_in(job, query.field_validation(request.query_params))
-        return self._replace(request, old, job, part, warnings)
-
-    def _replace(
-        self, request: Request, old: Json, new: Json, part: str, warnings: list[str]
-    ) -> Response:
-        """Store `new` in place of `old`: its status only, or all but its status."""
-        updated = intake.with_new_status if part == "status" else intake.with_new_spec
-        merged = updated(old, new)
-        if merged != old and not query.dry_run(request.query_params):
-            intake.check_size(merged)
-            merged = self._store.update(JOBS, merged)
-        return answer(request, in_order(JOBS, merged), 200, warnings)
+        return StreamingResponse(watch.lines(self._store), media_type="application/json")
 
 
 def _route(path: str, handlers: dict[str, Handler]) -> Route:
@@ -280,14 +263,33 @@ def _route(path: str, handlers: dict[str, Handler]) -> Route:
         handler = handlers.get(request.method)
         if handler is None:
             raise method_not_allowed()
+        if not path.endswith("/log"):
+            _view(request)  # before anything is done: 406 for a form that cannot be had
         return await handler(request)
 
     return Route(path, dispatch, methods=_METHODS)
 
 
+def _view(request: Request) -> View:
+    """Return the form in which a request wants its answer."""
+    return View.asked_for(request.headers.get("accept", ""), request.query_params)
+
+
+def _show(
+    request: Request,
+    resource: Resource,
+    body: Json,
+    code: int = 200,
+    warnings: Iterable[str] = (),
+) -> Response:
+    """Answer about objects, in the form that the request wants."""
+    return answer(request, _view(request).of(resource, body, time.time()), code, warnings)
+
+
 def _namespace(request: Request) -> str:
-    namespace: str = request.path_params["namespace"]
-    if not is_dns_label(namespace):
+    """Return the namespace that a path names; empty for everywhere and for no namespace."""
+    namespace: str = request.path_params.get("namespace", "")
+    if "namespace" in request.path_params and not is_dns_label(namespace):
         raise not_found(NAMESPACES, namespace)
     return namespace
 
@@ -300,42 +302,22 @@ def _selector(request: Request, resource: Resource) -> selectors.Selector | None
 
 
 def _place(obj: Json) -> str:
-    return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
+    return f"{obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}"
 
 
-async def _delete_options(request: Request) -> Json:
+async def _delete_options(request: Request) -> DeleteOptions:
     """Return the DeleteOptions of a request, from its body and its query."""
-    options: Any = {}
+    body: Any = {}
     if request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers:
-        options = await read_json(request, _JSON, "DeleteOptions")
-        if not isinstance(options, dict):
+        body = await read_object(request, "DeleteOptions")
+        if not isinstance(body, dict):
             raise bad_request("DeleteOptions must be an object")
-    if (grace := query.number(request.query_params, "gracePeriodSeconds")) is not None:
-        options["gracePeriodSeconds"] = grace
-    given = options.get("gracePeriodSeconds")
-    if given is not None and (not isinstance(given, int) or given < 0):
-        raise bad_request("gracePeriodSeconds must be a number that is not negative")
-    return dict(options)
-
-
-def _dry(request: Request, options: Json) -> bool:
-    return query.dry_run(request.query_params) or options.get("dryRun") == ["All"]
-
-
-def _namespace_object(name: str) -> Json:
-    return {
-        "kind": "Namespace",
-        "apiVersion": "v1",
-        "metadata": {
-            "name": name,
-            "uid": str(uuid.uuid5(uuid.NAMESPACE_DNS, name)),
-            "resourceVersion": "1",
-            "creationTimestamp": timestamp(0),
-            "labels": {"kubernetes.io/metadata.name": name},
-        },
-        "spec": {"finalizers": ["kubernetes"]},
-        "status": {"phase": "Active"},
-    }
+    params = request.query_params
+    if (grace := query.number(params, "gracePeriodSeconds")) is not None:
+        body["gracePeriodSeconds"] = grace
+    if policy := params.get("propagationPolicy"):
+        body["propagationPolicy"] = policy
+    return DeleteOptions.read(body, dry=query.dry_run(params))
 
 
 async def _status(request: Request, error: Exception) -> Response:

@@ -4,22 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from posixpath import normpath
+from typing import Any
 
 from pyjob_magic.local.environment import nproc_per_node, replicas
 from pyjob_magic.local.objects import Json
 from pyjob_magic.local.operator import Remark
+from pyjob_magic.local.projections import PROJECTED
 from pyjob_magic.local.scheduler import GPU, asks
-from pyjob_magic.local.volumes import containers
+from pyjob_magic.local.volumes import containers, mounts
 
-_LAID_OUT = ("configMap", "emptyDir", "hostPath")
+_LAID_OUT = (*PROJECTED, "emptyDir", "hostPath")
 _SOURCE = "pyjob-source"  # what the package mounts for itself
+# What a container would have or be held to, and a process does without.
+_IGNORED_OF_PODS = (
+    "activeDeadlineSeconds",
+    "dnsConfig",
+    "hostAliases",
+    "hostUsers",
+    "hostname",
+    "priorityClassName",
+    "readinessGates",
+    "resourceClaims",
+    "resources",
+    "runtimeClassName",
+    "schedulingGates",
+    "securityContext",
+    "subdomain",
+)
+_IGNORED_OF_CONTAINERS = (
+    "lifecycle",
+    "livenessProbe",
+    "readinessProbe",
+    "restartPolicyRules",
+    "securityContext",
+    "startupProbe",
+    "stdin",
+    "tty",
+    "volumeDevices",
+)
+_USUAL = {"dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler"}
+_KEPT_LIMITS = ("cpu", "memory")  # of Kubernetes' own; what has a slash is handed out
 
 
 def caveats(job: Json, python: Path) -> list[Remark]:
     """Return the warnings about a job: one for each subject, whatever number of replicas."""
     found: dict[tuple[str, str], None] = dict.fromkeys(_of_job(job["spec"]))
+    ignored: set[str] = set()
     for spec in job["spec"]["pytorchReplicaSpecs"].values():
         found |= dict.fromkeys(_of(spec["template"], python))
+        ignored |= set(_ignored(spec["template"]))
+    if ignored:
+        message = f"local runs are processes of this machine, without {', '.join(sorted(ignored))}"
+        found["FieldsIgnored", message] = None
     return [Remark("Warning", reason, message, once=True) for reason, message in found]
 
 
@@ -71,11 +108,9 @@ def _of(pod: Json, python: Path) -> Iterator[tuple[str, str]]:
                 "ImageNotUsed",
                 f"local runs use this machine's Python {python}, not image {image}",
             )
-        for name in _secrets(container):
-            yield "SecretNotFound", f'there are no secrets here: secret "{name}" is left out'
     for volume in spec.get("volumes") or ():
         yield from _volume(volume)
-    yield from _moved(spec)
+    yield from _moved(pod)
     if spec.get("nodeSelector") or spec.get("affinity"):
         yield "NodeSelectorIgnored", "local runs stay on this machine, whatever nodes are selected"
     if spec.get("tolerations"):
@@ -88,28 +123,19 @@ def _of(pod: Json, python: Path) -> Iterator[tuple[str, str]]:
         )
 
 
-def _moved(spec: Json) -> Iterator[tuple[str, str]]:
-    """Say where volumes are that programs will look for elsewhere."""
-    laid_out = {
-        volume["name"]
-        for volume in spec.get("volumes") or ()
-        if any(kind in volume for kind in _LAID_OUT)
-    }
-    for container in spec.get("containers") or ():
-        for mount in container.get("volumeMounts") or ():
-            name, path = mount["name"], mount["mountPath"]
-            # The machine has a /dev/shm; the source is looked for in the right place.
-            if name in laid_out and path != "/dev/shm" and name != _SOURCE:  # noqa: S108 - a mount
-                yield "VolumeElsewhere", f'volume "{name}" is at $PYJOB_ROOT{path}, not at {path}'
-
-
-def _secrets(container: Json) -> Iterator[str]:
-    for entry in container.get("env") or ():
-        if ref := (entry.get("valueFrom") or {}).get("secretKeyRef"):
-            yield ref.get("name", "")
-    for entry in container.get("envFrom") or ():
-        if ref := entry.get("secretRef"):
-            yield ref.get("name", "")
+def _moved(pod: Json) -> Iterator[tuple[str, str]]:
+    """Say where volumes are that programs will look for elsewhere; containers share one root."""
+    there: dict[str, str] = {}
+    for volume, mount in mounts(pod):
+        name, path = mount["name"], mount["mountPath"]
+        if not any(kind in volume for kind in _LAID_OUT):
+            continue
+        first = there.setdefault(normpath(path), name)
+        if first != name:
+            yield "VolumeNotMounted", f'volume "{name}" is left out: "{first}" is at {path}'
+        # The machine has a /dev/shm; the source is looked for in the right place.
+        elif path != "/dev/shm" and name != _SOURCE:  # noqa: S108 - a mount
+            yield "VolumeElsewhere", f'volume "{name}" is at $PYJOB_ROOT{path}, not at {path}'
 
 
 def _volume(volume: Json) -> Iterator[tuple[str, str]]:
@@ -120,18 +146,41 @@ def _volume(volume: Json) -> Iterator[tuple[str, str]]:
             f'there are no volume claims here: volume "{name}" (persistentVolumeClaim '
             f'"{claim.get("claimName", "")}") is left out',
         )
-    elif secret := volume.get("secret"):
-        yield (
-            "VolumeNotMounted",
-            f'there are no secrets here: volume "{name}" (secret '
-            f'"{secret.get("secretName", "")}") is left out',
-        )
     elif host := volume.get("hostPath"):
-        if not Path(host["path"]).exists():
+        if not host.get("type") and not Path(host["path"]).exists():
             yield (
                 "VolumeNotMounted",
                 f'this machine has no {host["path"]}: volume "{name}" is left out',
             )
+    elif projected := volume.get("projected"):
+        kinds = {kind for source in projected.get("sources") or () for kind in source}
+        if missing := sorted(kinds - {*PROJECTED}):
+            yield "VolumeNotMounted", f'volume "{name}" has no {", ".join(missing)} here'
     elif not any(kind in volume for kind in _LAID_OUT):
         kind = next((key for key in volume if key != "name"), "unknown")
         yield "VolumeNotMounted", f'volume "{name}" ({kind}) is left out'
+
+
+def _ignored(pod: Json) -> Iterator[str]:
+    """Name the fields that a container would honour."""
+    spec = pod["spec"]
+    yield from _given(spec, _IGNORED_OF_PODS)
+    yield from (key for key, usual in _USUAL.items() if spec.get(key, usual) not in ("", usual))
+    for container in containers(pod):
+        yield from _given(container, _IGNORED_OF_CONTAINERS)
+        limits = (container.get("resources") or {}).get("limits") or {}
+        yield from (f"a limit of {k}" for k in limits if "/" not in k and k not in _KEPT_LIMITS)
+    for volume, mount in mounts(pod):
+        yield from _given(mount, ("subPathExpr",))
+        if mount.get("readOnly") and "hostPath" in volume:
+            yield "readOnly of a hostPath"
+        empty = volume.get("emptyDir") or {}
+        # That of a memory-backed one at /dev/shm is what every job of ours has.
+        if empty.get("sizeLimit") and empty.get("medium") != "Memory":
+            yield "sizeLimit of an emptyDir"
+
+
+def _given(obj: Json, fields: tuple[str, ...]) -> Iterator[str]:
+    """Name those of the fields that say something."""
+    nothing: tuple[Any, ...] = (None, False, "", {}, [])
+    yield from (key for key in fields if obj.get(key) not in nothing)

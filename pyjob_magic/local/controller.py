@@ -11,16 +11,14 @@ import uuid
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from pyjob_magic.local import machine, operator, podstatus
+from pyjob_magic.local import machine, nodes, operator, podstatus
 from pyjob_magic.local.dependents import CONTROLLER
 from pyjob_magic.local.faults import contained
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.keepsakes import Keepsakes
 from pyjob_magic.local.kubelet import COMPONENT, Kubelet
 from pyjob_magic.local.objects import (
-    GPUS,
     JOB_NAME,
-    PORT,
     QUEUED,
     Json,
     ended,
@@ -61,7 +59,7 @@ class Controller:
         self.recorder = Recorder(store)
         self.kubelet = Kubelet(store, home, self.recorder)
         self.kubelet.on_end = self._pod_ended
-        self.placement = Placement(store, self.recorder, self.kubelet, self._place_later)
+        self.placement = Placement(store, self.recorder, self.kubelet)
         self.keepsakes = Keepsakes(home.keepsakes)
         self._dirty: dict[Key, None] = {}
         self._orphaned: list[str] = []
@@ -74,12 +72,20 @@ class Controller:
     async def run(self) -> None:
         """Work until cancelled."""
         gpus = await asyncio.to_thread(machine.gpus)
+        nodes.register(self.store, machine.name(), machine.capacity(len(gpus)), time.time())
         self._take_over()
         self.placement.open(gpus)
         self.in_charge.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._work())
             group.create_task(self.recorder.expire(self._say_again))
+
+    def resume(self) -> None:
+        """Go on where the store could not be written, as after a start."""
+        with contained():
+            self._take_over()
+            self.placement.say_again()
+        self._wake.set()
 
     def pause(self) -> None:
         """Do nothing more: the API stops, and what is to be done is for the next one."""
@@ -93,7 +99,9 @@ class Controller:
             for job in self.store.objects(JOBS)
             if operator.active(job)
         }
-        running = {f"{claim.namespace}/{claim.job}" for claim in self.placement.holders()}
+        running = {
+            f"{claim.namespace}/{claim.job or claim.name}" for claim in self.placement.holders()
+        }
         return sorted(active | running)
 
     async def end_jobs(self, why: str) -> None:
@@ -149,7 +157,7 @@ class Controller:
         elif change.resource == PODS.plural:
             self._pod_changed(change)
         elif change.resource in (CONFIG_MAPS.plural, SECRETS.plural):
-            self.kubelet.config_maps_changed()
+            self.kubelet.sources_changed()
             if change.type == "ADDED":
                 self._orphaned += self._gone([change.object])
         else:
@@ -202,20 +210,17 @@ class Controller:
                 self._reconcile(key)
             await asyncio.sleep(0)
         if self.placement.stale:
-            with contained(then=self._place_later):
+            with contained(then=partial(self._later, self.placement.say_again)):
                 await self.placement.serve()
 
     def _later(self, what: Callable[..., object], *args: object) -> None:
-        """Try again what has failed, for the disk was full perhaps."""
+        """Try again what has failed: the reason may pass."""
 
         def again() -> None:
             what(*args)
             self._wake.set()
 
         asyncio.get_running_loop().call_later(_RETRY_SECONDS, again)
-
-    def _place_later(self) -> None:
-        self._later(self.placement.say_again)
 
     def _say_again(self) -> None:
         """Have the parts say what still holds, although it was said long ago."""
@@ -244,8 +249,7 @@ class Controller:
     def _clear_away(self, uid: str) -> None:
         """Remove what is left of a pod that was deleted in the last moment of the API before."""
         kill_pod(uid)
-        nothing_since = Change(self.store.version + 1, "DELETED", PODS.plural, "", uid, "")
-        if pod := self.store.before(nothing_since):
+        if pod := self.store.last(uid):  # there was no time to keep its logs
             self._keep_logs(pod)
         self.kubelet.remove(uid)
 
@@ -358,8 +362,7 @@ class Controller:
         }
         if kind == "Pod":
             identity["generation"] = 1
-            given = {key: text for key, text in notes(obj).items() if key not in (GPUS, PORT)}
-            meta = {**meta, "annotations": {**given, QUEUED: str(self.store.version)}}
+            meta = {**meta, "annotations": {**notes(obj), QUEUED: str(self.store.version)}}
         self.store.create(resource, {**obj, "metadata": {**identity, **meta}})
         message = f"Created {kind.lower()}: {meta['name']}"
         self._remark(job, operator.Remark("Normal", f"SuccessfulCreate{kind}", message))

@@ -18,6 +18,7 @@ from pyjob_magic.local.objects import (
     Json,
     owner_reference,
 )
+from pyjob_magic.local.poddefaults import fill_in
 from pyjob_magic.quantity import Quantity
 
 CONTROLLER = "pytorchjob-controller"
@@ -29,11 +30,6 @@ def replica_specs(job: Json) -> dict[str, Json]:
     """Return the replica specs, Master first."""
     specs = job["spec"].get("pytorchReplicaSpecs") or {}
     return {kind: specs[kind] for kind in ("Master", "Worker") if kind in specs}
-
-
-def replica_count(job: Json) -> int:
-    """Return how many replicas a job should have, of all types."""
-    return sum(map(replicas, replica_specs(job).values()))
 
 
 def is_wanted(job: Json, name: str) -> bool:
@@ -70,7 +66,7 @@ def new_pod(job: Json, replica_type: str, index: int) -> Json:
     _with_port(pod_spec)
     policy = restart_policy(spec)
     pod_spec["restartPolicy"] = "Never" if policy == "ExitCode" else policy
-    pod_spec.setdefault("terminationGracePeriodSeconds", 30)
+    fill_in(pod_spec)
     own = _labels(job["metadata"]["name"], replica_type, index) | _role(job, replica_type, index)
     return {
         "kind": "Pod",
@@ -80,7 +76,7 @@ def new_pod(job: Json, replica_type: str, index: int) -> Json:
             **({"annotations": given["annotations"]} if given.get("annotations") else {}),
         },
         "spec": pod_spec,
-        "status": {"phase": "Pending", "qosClass": _quality_of_service(pod_spec)},
+        "status": {"phase": "Pending", "qosClass": quality_of_service(pod_spec)},
     }
 
 
@@ -159,7 +155,7 @@ def _with_port(pod_spec: Json) -> None:
             container["ports"] = ports
 
 
-def _quality_of_service(pod_spec: Json) -> str:
+def quality_of_service(pod_spec: Json) -> str:
     """Return the QoS class of a pod: how sure it can be of CPU and memory."""
     given, sure = False, True
     for container in (*(pod_spec.get("initContainers") or ()), *pod_spec["containers"]):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyjob_magic.local.objects import Json
 from pyjob_magic.quantity import Quantity
@@ -19,6 +19,7 @@ PORT_NAME = "pytorchjob-port"
 DEFAULT_PORT = 23456
 LOOPBACK = "127.0.0.1"
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(r"\$(?:\$|\((?P<name>[^)]*)\))")
 
 
@@ -102,12 +103,26 @@ def _is_int(text: str) -> bool:
     return re.fullmatch(r"[+-]?[0-9]+", text) is not None
 
 
-@dataclass(frozen=True)
+def is_variable(name: str) -> bool:
+    """Whether a variable can have this name: shells drop others, such as ``my.key``."""
+    return _VARIABLE.fullmatch(name) is not None
+
+
+@dataclass(frozen=True, repr=False)  # it may hold secrets
 class Program:
-    """What a container runs: the command with its arguments, and its variables."""
+    """What a container runs: the command with its arguments, and its variables.
+
+    Parameters
+    ----------
+    argv, env
+        What is run, and its environment.
+    skipped
+        Sentences about variables that it cannot have.
+    """
 
     argv: list[str]
     env: dict[str, str]
+    skipped: list[str] = field(default_factory=list)
 
 
 def localize(
@@ -140,6 +155,7 @@ def localize(
         Gives the variables of an ``envFrom`` entry.
     """
     env: dict[str, str] = {}
+    skipped: list[str] = []
     for source in container.get("envFrom") or ():
         env |= env_from(source)
     here = _here(pod, port)
@@ -149,12 +165,15 @@ def localize(
             value = resolve(entry["valueFrom"])
         else:
             value = here.get((name, entry.get("value"))) or expand(entry.get("value") or "", env)
-        if value is not None:
+        if not is_variable(name):
+            where = f"container {container['name']}"
+            skipped.append(f"Variable {name} of {where} was skipped: a shell cannot pass it on.")
+        elif value is not None:
             env[name] = value
     env = _rendezvous(pod, env)
     command = [*(container.get("command") or ()), *(container.get("args") or ())]
     argv = [expand(word, env) for word in command]
-    return Program(argv, {**_defaults(threads), **env})
+    return Program(argv, {**_defaults(threads), **env}, skipped)
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from pyjob_magic.local.storage import StorageError
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -14,10 +18,13 @@ def contained(then: Callable[[], object] = lambda: None) -> Iterator[None]:
     Parameters
     ----------
     then
-        Called after something went wrong.
+        Called after something went wrong; not where nothing could be stored: what was to be is
+        done when the controller resumes.
     """
     try:
         yield
+    except StorageError as error:
+        _log.error("%s", error)
     except Exception:
-        traceback.print_exc()
+        _log.exception("the others go on after an error")
         then()

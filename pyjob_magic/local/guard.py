@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hmac
 import time
+from collections.abc import Iterable
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pyjob_magic.local.status import failure
+from pyjob_magic.local.connections import HEAD_LIMIT
+from pyjob_magic.local.status import StatusError, forbidden, head_too_large, unauthorized
 from pyjob_magic.local.wire import render
 
 _HOSTS = ("127.0.0.1", "localhost")
@@ -21,10 +24,10 @@ class Guard:
     the ``Host``; a process of another user does not know the token.
     """
 
-    def __init__(self, app: ASGIApp, token: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, token: str, ports: Iterable[int]) -> None:
         self._app = app
-        self._token = f"Bearer {token}".encode()
-        self._hosts = {f"{host}:{port}".encode() for host in _HOSTS}
+        self._token = token.encode()
+        self._hosts = {f"{host}:{port}".encode() for host in _HOSTS for port in ports}
         self.open_requests = 0
         self.last_activity = time.monotonic()
 
@@ -32,25 +35,43 @@ class Guard:
         """Serve a request, or refuse it."""
         if scope["type"] != "http":
             return
-        headers = dict(scope["headers"])
-        if headers.get(b"host", b"").lower() not in self._hosts:
-            await _refuse(send, 403, "Forbidden", "the Host header names another machine")
-        elif not hmac.compare_digest(headers.get(b"authorization", b""), self._token):
-            await _refuse(send, 401, "Unauthorized", "Unauthorized")
-        else:
-            self.open_requests += 1
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                self.open_requests -= 1
-                self.last_activity = time.monotonic()
+        try:
+            self._check(scope)
+        except StatusError as refusal:
+            await _refuse(send, refusal)
+            return
+        self.open_requests += 1
+        try:
+            await self._app(scope, receive, send)
+        except ClientDisconnect:
+            pass  # it went before all of its request was here
+        finally:
+            self.open_requests -= 1
+            self.last_activity = time.monotonic()
+
+    def _check(self, scope: Scope) -> None:
+        """Raise if a request is not to be served."""
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        size = len(scope["raw_path"]) + len(scope["query_string"])
+        if size + sum(len(name) + len(value) for name, value in headers) > HEAD_LIMIT:
+            raise head_too_large(HEAD_LIMIT)
+        hosts = [value.lower() for name, value in headers if name == b"host"]
+        credentials = [value for name, value in headers if name == b"authorization"]
+        if len(hosts) != 1 or hosts[0] not in self._hosts:
+            raise forbidden("the Host header names another machine")
+        if len(credentials) != 1 or not self._knows(credentials[0]):
+            raise unauthorized()
+
+    def _knows(self, credential: bytes) -> bool:
+        scheme, _, token = credential.partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token)
 
 
-async def _refuse(send: Send, code: int, reason: str, message: str) -> None:
-    body = render(failure(code, reason, message))
+async def _refuse(send: Send, refusal: StatusError) -> None:
+    body = render(refusal.body)
     headers: list[Any] = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
     ]
-    await send({"type": "http.response.start", "status": code, "headers": headers})
+    await send({"type": "http.response.start", "status": refusal.code, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pyjob_magic.local import private
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{32,}")
+_FREE_SPACE = "free some space there; jobs that run go on"
+_CHOOSE = "make it writable, or let PYJOB_MAGIC_HOME name another"
+_ADVICE = {
+    errno.ENOSPC: _FREE_SPACE,
+    errno.EDQUOT: _FREE_SPACE,
+    errno.EACCES: _CHOOSE,
+    errno.EPERM: _CHOOSE,
+    errno.EROFS: _CHOOSE,
+    errno.ENOTDIR: "let PYJOB_MAGIC_HOME name another",
+    errno.EEXIST: "let PYJOB_MAGIC_HOME name another",
+}
 
 
 def default_path() -> Path:
@@ -41,8 +59,18 @@ class Home:
 
     @property
     def api_file(self) -> Path:
-        """Where the API that runs can be reached, mode 0600."""
+        """Where the API that runs can be reached, mode 0600; locked by it."""
         return self.path / "api.json"
+
+    @property
+    def ports_file(self) -> Path:
+        """The ports that the API takes if it can."""
+        return self.path / "ports.json"
+
+    @property
+    def certificates(self) -> Path:
+        """Certificates and keys of TLS."""
+        return self.path / "tls"
 
     @property
     def lock(self) -> Path:
@@ -74,39 +102,51 @@ class Home:
         return self.path / "tmp" / uid.replace("-", "")[:12]
 
     def create(self) -> Home:
-        """Make the directory, mode 0700; return self."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.path.stat().st_mode & 0o077:
-            self.path.chmod(0o700)
+        """Make the directory, or see to it that it is ours alone, mode 0700; return self.
+
+        Raises
+        ------
+        NotOursError
+            If it belongs to another user.
+        """
+        private.own_directory(self.path)
         self.pods.mkdir(mode=0o700, exist_ok=True)
         return self
 
     def token(self) -> str:
         """Return the bearer token; the first API that runs here has made it."""
-        return self.token_file.read_text()
+        return private.read(self.token_file)
 
     def ensure_token(self) -> str:
         """Return the bearer token; make it first if there is none. Only the API calls this."""
-        if not self.token_file.exists():
-            self._write(self.token_file, secrets.token_urlsafe(32))
+        with suppress(FileNotFoundError):
+            if _TOKEN.fullmatch(token := self.token()):
+                return token
+        private.write(self.token_file, secrets.token_urlsafe(32))
         return self.token()
 
-    def announce(self, url: str, version: str) -> None:
-        """Write where the API of this process can be reached."""
-        endpoint = {"url": url, "pid": os.getpid(), "version": version}
-        self._write(self.api_file, json.dumps(endpoint))
+    def announce(self, endpoint: dict[str, Any]) -> int:
+        """Write where the API of this process can be reached.
+
+        It counts as announced as long as the file descriptor that is returned is open.
+        """
+        return private.write_locked(self.api_file, json.dumps(endpoint))
 
     def endpoint(self) -> dict[str, Any] | None:
-        """Return what was announced last, or None; its API may have died since."""
+        """Return what an API that lives has announced; None if there is none.
+
+        The announcement and the life of its API are one thing, the lock of one file. So nobody is
+        sent to the port of an API that has died, where a stranger may listen by now.
+        """
+        text = private.read_locked(self.api_file)
         try:
-            endpoint = json.loads(self.api_file.read_text())
-        except (OSError, ValueError):
+            endpoint = json.loads(text or "null")
+        except ValueError:
             return None
         return endpoint if isinstance(endpoint, dict) else None
 
-    def _write(self, path: Path, text: str) -> None:
-        new = path.with_name(f".{path.name}.{os.getpid()}")
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        new.replace(path)
+    def complaint(self, error: OSError) -> str:
+        """Return in one line why the directory cannot be used, and what to do."""
+        advice = _ADVICE.get(error.errno or 0, "let PYJOB_MAGIC_HOME name one of your own")
+        why = error.strerror or str(error)
+        return f"cannot use the state directory {self.path}: {why}; {advice}"

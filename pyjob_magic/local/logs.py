@@ -4,44 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import AsyncIterator, Callable
+from io import FileIO
+from os.path import exists
 
-from pyjob_magic.local import query
+from pyjob_magic.local import timekeeper
 from pyjob_magic.local.kubelet import Kubelet
-from pyjob_magic.local.objects import Json, ended
+from pyjob_magic.local.logoptions import LogOptions
+from pyjob_magic.local.logtimes import stamped
+from pyjob_magic.local.objects import Json
 from pyjob_magic.local.process import Process
-from pyjob_magic.local.resources import PODS
 from pyjob_magic.local.status import bad_request
-from pyjob_magic.local.store import Store
 from pyjob_magic.local.volumes import containers
 
 _CHUNK = 256 * 1024
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.002, 0.04  # seconds between two looks at a quiet log
-
-
-@dataclass(frozen=True)
-class LogOptions:
-    """What of a log is asked for, and how."""
-
-    container: str | None
-    follow: bool
-    previous: bool
-    tail_lines: int | None
-    limit_bytes: int | None
-
-    @classmethod
-    def parse(cls, params: Mapping[str, str]) -> LogOptions:
-        """Read the query parameters."""
-        return cls(
-            container=params.get("container"),
-            follow=query.flag(params, "follow"),
-            previous=query.flag(params, "previous"),
-            tail_lines=query.number(params, "tailLines"),
-            limit_bytes=query.number(params, "limitBytes"),
-        )
 
 
 def choose(kubelet: Kubelet, pod: Json, options: LogOptions) -> Process | None:
@@ -56,107 +33,141 @@ def choose(kubelet: Kubelet, pod: Json, options: LogOptions) -> Process | None:
     if not pod["spec"].get("nodeName"):
         return None
     runs = [run for run in kubelet.runs(pod["metadata"]["uid"], container, pod) if run.started]
+    state = _state(pod, container)
     if options.previous:
-        if len(runs) < 2:
+        over = [run for run in runs if run.exit_code() is not None]
+        before = over[:-1] if "terminated" in state else over  # else another follows the last
+        if not before:
             raise bad_request(
                 f'previous terminated container "{container["name"]}" in pod "{name}" not found'
             )
-        return runs[-2]
+        return before[-1]
     if not runs:
+        reason = state.get("waiting", {}).get("reason", "ContainerCreating")
         raise bad_request(
-            f'container "{container["name"]}" in pod "{name}" is waiting to start: '
-            "ContainerCreating"
+            f'container "{container["name"]}" in pod "{name}" is waiting to start: {reason}'
         )
     return runs[-1]
 
 
-async def stream(
-    store: Store, pod: Json, run: Process, options: LogOptions
-) -> AsyncIterator[bytes]:
+async def stream(run: Process, options: LogOptions) -> AsyncIterator[bytes]:
     """Yield a log: what there is, and if it is followed what comes, until the run has ended."""
-    over = _end_of(store, pod, run) if options.follow else _at_once
-    async for chunk in _read(run, options, over):
-        yield chunk
-
-
-def stream_kept(run: Process, options: LogOptions) -> AsyncIterator[bytes]:
-    """Yield the log of a run whose pod is gone: it is over, so there is nothing to follow."""
-    return _read(run, options, _at_once)
-
-
-def _at_once() -> bool:
-    return True
-
-
-async def _read(
-    run: Process, options: LogOptions, over: Callable[[], bool]
-) -> AsyncIterator[bytes]:
-    left = options.limit_bytes
-    with _open(run.log) as file:
-        if options.tail_lines is not None:
-            seek_tail(file, options.tail_lines)
-        wait = _SHORTEST_LOOK
-        while left is None or left > 0:
-            last_look = over()
-            while chunk := file.read(_CHUNK if left is None else min(left, _CHUNK)):
-                left = None if left is None else left - len(chunk)
-                wait = _SHORTEST_LOOK
-                yield chunk
-                await asyncio.sleep(0)
-            if last_look:
+    with run.log.open("rb", buffering=0) as file:
+        file.seek(await asyncio.to_thread(_start, file, options))
+        stamper = await asyncio.to_thread(_Stamper, file) if options.timestamps else None
+        left = options.limit_bytes
+        async for chunk in _chunks(file, run, follow=options.follow):
+            text = stamper.stamp(chunk) if stamper else chunk
+            yield text if left is None else text[:left]
+            if left is not None and (left := left - len(text)) <= 0:
                 return
-            await asyncio.sleep(wait)
-            wait = min(wait * 1.5, _LONGEST_LOOK)
 
 
-def seek_tail(file: BinaryIO, lines: int) -> None:
-    """Move to the beginning of the last `lines` lines."""
-    end = position = file.seek(0, os.SEEK_END)
-    if not lines:
-        return
-    found = 0
-    while position > 0:
-        size = min(_CHUNK, position)
-        position -= size
-        file.seek(position)
-        chunk = file.read(size)
-        at = len(chunk)
-        while (at := chunk.rfind(b"\n", 0, at)) >= 0:
-            if position + at == end - 1:
-                continue  # the end of the last line, not of one before it
-            found += 1
-            if found == lines:
-                file.seek(position + at + 1)
-                return
-    file.seek(0)
+async def _chunks(file: FileIO, run: Process, *, follow: bool) -> AsyncIterator[bytes]:
+    """Yield what is in the file from where it stands, and what comes."""
+    wait, over = _SHORTEST_LOOK, _end_of(run)
+    while True:
+        last_look = not follow or over()
+        while chunk := file.read(_CHUNK):
+            wait = _SHORTEST_LOOK
+            yield chunk
+            await asyncio.sleep(0)  # others have requests, too
+        if last_look:
+            return
+        await asyncio.sleep(wait)
+        wait = min(wait * 1.5, _LONGEST_LOOK)
 
 
-def _open(path: Path) -> BinaryIO:
-    return path.open("rb", buffering=0)
-
-
-def _end_of(store: Store, pod: Json, run: Process) -> Callable[[], bool]:
+def _end_of(run: Process) -> Callable[[], bool]:
     """Return a function that tells whether nothing more will be printed."""
-    meta = pod["metadata"]
+    log, pid = (str(run.directory / name) for name in ("log", "pid"))
 
     def over() -> bool:
-        if run.exit_code() is not None:
+        # In the order of what is usual; the log of a pod that is gone is elsewhere, or gone, too.
+        if run.over() or not exists(log):
             return True
-        if (run.directory / "pid").exists() and not run.alive():
-            return True
-        now = store.find(PODS, meta["namespace"], meta["name"])
-        return now is None or now["metadata"]["uid"] != meta["uid"] or ended(now)
+        return exists(pid) and not run.alive()
 
     return over
 
 
+class _Stamper:
+    """Writes before each line when it was printed; from where the file stands."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self._times = timekeeper.times(file)
+        self._offset = file.tell()
+        self._fresh = True
+
+    def stamp(self, chunk: bytes) -> bytes:
+        """Return what was read next with its times."""
+        self._times.add(timekeeper.look(self._file.fileno()))
+        text = stamped(chunk, self._offset, fresh=self._fresh, times=self._times)
+        self._offset += len(chunk)
+        self._fresh = chunk.endswith(b"\n")
+        return text
+
+
+def _start(file: FileIO, options: LogOptions) -> int:
+    """Return the offset of the first byte that is asked for."""
+    start = 0
+    if options.tail_lines is not None:
+        start = tail(file, options.tail_lines)
+    if options.since is not None:
+        start = max(start, next_line(file, timekeeper.times(file).since(options.since)))
+    return start
+
+
+def tail(file: FileIO, lines: int) -> int:
+    """Return the offset of the last `lines` lines."""
+    size = position = file.seek(0, os.SEEK_END)
+    while lines and position:
+        position -= (length := min(_CHUNK, position))
+        file.seek(position)
+        # A newline at the very end ends the last line, not one before it.
+        chunk = file.read(length)[: size - 1 - position]
+        if (found := chunk.count(b"\n")) >= lines:
+            at = len(chunk)
+            for _ in range(lines):
+                at = chunk.rfind(b"\n", 0, at)
+            return position + at + 1
+        lines -= found
+    return position
+
+
+def next_line(file: FileIO, offset: int) -> int:
+    """Return the offset of the first line that begins at `offset` or behind it."""
+    if not offset:
+        return 0
+    position = file.seek(offset - 1)
+    while chunk := file.read(_CHUNK):
+        if (at := chunk.find(b"\n")) >= 0:
+            return position + at + 1
+        position += len(chunk)
+    return position
+
+
+def _state(pod: Json, container: Json) -> Json:
+    """Return the state of a container as the status of its pod tells it."""
+    status = pod.get("status") or {}
+    entries = [
+        *(status.get("initContainerStatuses") or ()),
+        *(status.get("containerStatuses") or ()),
+    ]
+    states = [entry["state"] for entry in entries if entry["name"] == container["name"]]
+    return dict(states[0]) if states else {}
+
+
 def _container(pod: Json, name: str | None) -> Json:
+    """Return the container that is named, or the only one; init containers have to be named."""
     names = [container["name"] for container in pod["spec"]["containers"]]
     if name is None:
         if len(names) > 1:
+            known = " ".join(container["name"] for container in containers(pod))
             raise bad_request(
                 f"a container name must be specified for pod {pod['metadata']['name']}, "
-                f"choose one of: [{' '.join(names)}]"
+                f"choose one of: [{known}]"
             )
         name = names[0]
     for container in containers(pod):

@@ -19,6 +19,13 @@ def name() -> str:
     return platform.node() or "localhost"
 
 
+def cpus() -> set[int]:
+    """Return the CPUs that this process may use: what runs below it gets no others."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
 def gpus() -> list[str]:
     """Return the GPUs that may be handed out, as ``CUDA_VISIBLE_DEVICES`` names them."""
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -43,7 +50,7 @@ def gpus() -> list[str]:
 def capacity(gpu_count: int) -> dict[str, Decimal]:
     """Return what there is of each resource, by Kubernetes' names."""
     return {
-        "cpu": Decimal(os.cpu_count() or 1),
+        "cpu": Decimal(len(cpus())),
         "memory": Decimal(psutil.virtual_memory().total),
         GPU: Decimal(gpu_count),
     }

@@ -45,7 +45,6 @@ from pyjob_magic.local import conditions
 from pyjob_magic.local.dependents import (
     new_pod,
     new_service,
-    replica_count,
     replica_specs,
     restart_policy,
     selector,
@@ -300,7 +299,7 @@ class _Reconciler:
         known = sum(counts.get("failed", 0) for counts in statuses)
         failed = sum(pod["status"].get("phase") == "Failed" for pod in self._pods)
         alive = sum(not ended(pod) and not terminating(pod) for pod in self._pods)
-        return failed > known and alive != replica_count(self._job) and limit < 1
+        return failed > known and alive != sum(map(replicas, self._specs.values())) and limit < 1
 
     def _restartable(self, pod: Json) -> bool:
         kinds = {kind.lower(): spec for kind, spec in self._specs.items()}

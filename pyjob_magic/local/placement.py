@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from pyjob_magic.local import machine, operator, scheduler
 from pyjob_magic.local.caveats import caveats
-from pyjob_magic.local.dependents import is_wanted, replica_count
+from pyjob_magic.local.dependents import is_wanted
 from pyjob_magic.local.faults import contained
 from pyjob_magic.local.interpreter import interpreter
 from pyjob_magic.local.kubelet import COMPONENT, Kubelet
@@ -32,15 +32,13 @@ from pyjob_magic.local.objects import (
     terminating,
     timestamp,
 )
-from pyjob_magic.local.ports import free_port
 from pyjob_magic.local.recorder import Recorder
+from pyjob_magic.local.rendezvous import free_port
 from pyjob_magic.local.resources import JOBS, PODS
 from pyjob_magic.local.scheduler import Amounts, Group
 from pyjob_magic.local.store import Store
 
 SCHEDULER = "default-scheduler"
-_UNAVAILABLE = "0/1 nodes are available"
-_NOT_ALL = f"{_UNAVAILABLE}: waits for replicas of an earlier job of this name to end"
 
 
 @dataclass(frozen=True)
@@ -102,17 +100,12 @@ class Placement:
         Where pods and events are.
     kubelet
         Runs what has a place.
-    on_fault
-        Called when something could not be written; `say_again` makes the next try.
     """
 
-    def __init__(
-        self, store: Store, recorder: Recorder, kubelet: Kubelet, on_fault: Callable[[], None]
-    ) -> None:
+    def __init__(self, store: Store, recorder: Recorder, kubelet: Kubelet) -> None:
         self._store = store
         self._recorder = recorder
         self._kubelet = kubelet
-        self._on_fault = on_fault
         self._gpus: list[str] = []
         self._capacity: dict[str, Decimal] = {}
         self._claims: dict[str, Claim] = {}  # by pod uid; of pods that wait or may have processes
@@ -149,7 +142,7 @@ class Placement:
 
     def job_changed(self, job: Json) -> None:
         """Take note of a job that was stored."""
-        uid = _uid(job)
+        uid = job["metadata"]["uid"]
         if not operator.active(job):
             self.job_gone(uid)
             return
@@ -183,7 +176,7 @@ class Placement:
         self._stale = self._claims.pop(uid, None) is not None or self._stale
 
     def say_again(self) -> None:
-        """Look at the pods that wait again, and tell them again why they do."""
+        """Tell pods again why they wait: what was said has been forgotten."""
         self._refused.clear()
         self._stale = True
 
@@ -199,17 +192,17 @@ class Placement:
         groups = [self._group(claims) for claims in waiting]
         verdicts = scheduler.schedule(groups, self._used(), self._capacity)
         for claims, verdict in zip(waiting, verdicts, strict=True):
-            names, message = set(verdict.admitted), f"{_UNAVAILABLE}: {verdict.why}"
-            admitted = [uid for uid, claim in claims.items() if claim.name in names]
-            others = (uid for uid, claim in claims.items() if claim.name not in names)
+            admitted = [uid for uid, claim in claims.items() if claim.name in verdict.admitted]
+            message = f"0/1 nodes are available: {verdict.why}"
+            others = (uid for uid in claims if uid not in admitted)
             untold = [uid for uid in others if self._refused.get(uid) != message]
             if admitted or untold:
                 await asyncio.sleep(0)  # others want to be served, too
             if self._closed:
                 return
-            with contained(then=self._on_fault):
+            with contained():
                 self._admit(admitted)
-            with contained(then=self._on_fault):
+            with contained():
                 self._refuse(untold, message)
 
     def _waiting(self) -> list[dict[str, Claim]]:
@@ -258,11 +251,7 @@ class Placement:
         if gone or (job and not operator.active(job)):
             self._stale = True  # things have changed while others were served
             return
-        siblings = self._store.owned(PODS, controller_of(pods[0]) or "")
-        if job and len(siblings) < replica_count(job) and not self._places.get(_uid(job)):
-            self._refuse(uids, _NOT_ALL)
-            return
-        port = self._port(siblings)
+        port = self._port(pods[0])
         taken = {gpu for claim in self.holders() for gpu in claim.gpus}
         free = [gpu for gpu in self._gpus if gpu not in taken]
         with self._store.transaction():
@@ -271,15 +260,17 @@ class Placement:
             if job:
                 self._warn(job, [scheduler.asks(pod) for pod in pods])
         for pod in pods:
-            self._keep(self._claims[pod["metadata"]["uid"]])
+            if job:
+                self._keep(self._claims[pod["metadata"]["uid"]])
             self._kubelet.start(pod)
 
     def _keep(self, claim: Claim) -> None:
         """Keep a place for a replica as long as its job is active, whatever becomes of the pod."""
         self._places.setdefault(claim.owner, {})[claim.name] = claim.asks
 
-    def _port(self, siblings: list[Json]) -> int:
-        """Return where these pods of one job meet: where they did before, else a new port."""
+    def _port(self, pod: Json) -> int:
+        """Return where the job of a pod meets: where it did before, else a new port."""
+        siblings = self._store.owned(PODS, controller_of(pod) or "")
         ports = [int(notes(sibling)[PORT]) for sibling in siblings if PORT in notes(sibling)]
         return ports[0] if ports else free_port({claim.port for claim in self.holders()})
 
@@ -342,18 +333,13 @@ class Placement:
         return job if job and job["metadata"]["uid"] == controller_of(pod) else None
 
 
-def _uid(job: Json) -> str:
-    uid: str = job["metadata"]["uid"]
-    return uid
-
-
 def _first(claims: dict[str, Claim]) -> Claim:
     return next(iter(claims.values()))
 
 
 def _key(claim: Claim) -> str:
     """Return whose a claim is, as messages name it."""
-    return f"{claim.namespace}/{claim.job}"
+    return f"{claim.namespace}/{claim.job or claim.name}"
 
 
 def _scheduled(value: str) -> Json:

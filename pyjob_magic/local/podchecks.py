@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pyjob_magic.local.dependents import replica_name, restart_policy, service_ports
 from pyjob_magic.local.environment import replicas
 from pyjob_magic.local.objects import Json, ended, is_dns_label, terminating
+from pyjob_magic.local.status import Cause
 from pyjob_magic.quantity import Quantity
 
 _POD_POLICIES = ("Always", "OnFailure", "Never")
@@ -29,8 +30,9 @@ def mistakes(job: Json, replica_type: str) -> Iterator[tuple[str, str]]:
     first, last = (replica_name(name, replica_type, n) for n in (0, replicas(spec) - 1))
     if replicas(spec) > _MOST_REPLICAS:
         yield "Pod", f"this machine runs at most {_MOST_REPLICAS} replicas, not {replicas(spec)}"
-    for problem in _pod_mistakes(spec):
-        yield "Pod", f'Pod "{first}" is invalid: spec.{problem}'
+    template = spec["template"]["spec"]
+    for cause in pod_mistakes(template, restart_policy(spec), (*_POD_POLICIES, "ExitCode")):
+        yield "Pod", f'Pod "{first}" is invalid: {cause}'
     if len(last) > _LONGEST_NAME:
         yield (
             "Service",
@@ -39,6 +41,30 @@ def mistakes(job: Json, replica_type: str) -> Iterator[tuple[str, str]]:
         )
     for problem in _port_mistakes(service_ports(spec)):
         yield "Service", f'Service "{first}" is invalid: spec.{problem}'
+
+
+def pod_mistakes(
+    spec: Json, policy: str, policies: tuple[str, ...] = _POD_POLICIES
+) -> Iterator[Cause]:
+    """Find what an API server does not accept in the spec of a pod.
+
+    Parameters
+    ----------
+    spec
+        The spec.
+    policy, policies
+        Its restart policy, and those that there are.
+    """
+    if policy not in policies:
+        supported = ", ".join(f'"{known}"' for known in _POD_POLICIES)
+        message = f'Unsupported value: "{policy}": supported values: {supported}'
+        yield Cause("spec.restartPolicy", "FieldValueNotSupported", message)
+    for key in ("containers", "initContainers", "volumes"):
+        for index, entry in enumerate(spec.get(key) or ()):
+            if not is_dns_label(entry.get("name")):
+                field = f"spec.{key}[{index}].name"
+                yield Cause(field, "FieldValueInvalid", "must be a DNS-1123 label")
+    yield from _amounts(spec)
 
 
 def troubles(pods: list[Json]) -> Iterator[tuple[str, str]]:
@@ -74,18 +100,6 @@ def _latest(conditions: list[Json]) -> Json | None:
     return by_time[-1] if by_time and by_time[-1]["status"] != "True" else None
 
 
-def _pod_mistakes(replica_spec: Json) -> Iterator[str]:
-    policy, spec = restart_policy(replica_spec), replica_spec["template"]["spec"]
-    if policy not in (*_POD_POLICIES, "ExitCode"):
-        supported = ", ".join(f'"{known}"' for known in _POD_POLICIES)
-        yield f'restartPolicy: Unsupported value: "{policy}": supported values: {supported}'
-    for key in ("containers", "initContainers", "volumes"):
-        for index, entry in enumerate(spec.get(key) or ()):
-            if not is_dns_label(entry.get("name")):
-                yield f"{key}[{index}].name: must be a DNS-1123 label"
-    yield from _amounts(spec)
-
-
 def _port_mistakes(ports: list[Json]) -> Iterator[str]:
     """Find ports of a service that have no name among several, or the number of another."""
     numbers: set[int] = set()
@@ -97,7 +111,7 @@ def _port_mistakes(ports: list[Json]) -> Iterator[str]:
         numbers.add(port["port"])
 
 
-def _amounts(spec: Json) -> Iterator[str]:
+def _amounts(spec: Json) -> Iterator[Cause]:
     """Find amounts of resources that are none."""
     for key in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(key) or ()):
@@ -105,8 +119,9 @@ def _amounts(spec: Json) -> Iterator[str]:
             for kind in ("limits", "requests"):
                 for name, amount in (resources.get(kind) or {}).items():
                     if problem := _amount(name, amount):
-                        where = f"{key}[{index}].resources.{kind}[{name}]"
-                        yield f'{where}: Invalid value: "{amount}": {problem}'
+                        field = f"spec.{key}[{index}].resources.{kind}[{name}]"
+                        message = f'Invalid value: "{amount}": {problem}'
+                        yield Cause(field, "FieldValueInvalid", message)
 
 
 def _amount(name: str, amount: str | int) -> str:

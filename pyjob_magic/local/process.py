@@ -1,40 +1,72 @@
-"""One run of a container: a process group, a log file, an exit code.
+"""One run of a container: a tree of processes, a log file, an exit code.
 
-A small shell leads the process group. It writes its own pid and, at the end, the exit code of the
-program into files, so that an API process that was not there at the start can take over. What the
-program prints goes straight into the log file.
+A small shell leads the run. It writes its own pid and, at the end, the exit code of the program
+into files, so that an API process that was not there at the start can take over. What the program
+prints goes straight into the log file.
 
-Everything that a pod starts carries its uid in the environment: the mark that identifies a process
-across restarts of the API, and finds grandchildren that left the process group. What threw its
-environment away is found by its session, as long as it has not left both.
+The shell is a subreaper: all that the program starts stays in the tree below it, whatever it does,
+and is ended with it. Everything that a pod starts also carries its uid in the environment. This
+mark identifies the shell across restarts of the API, and finds what is left of a run whose shell
+was killed, together with the others of its sessions; what comes to the API as an orphan is ended
+in any case.
+
+`Process.start` is the one place where a program becomes a process. A process that is warm, with
+torch imported, can take over there: it forks below such a shell, opens the log as its output, puts
+the program's environment, directory and arguments in place of its own, and runs it. Nothing else
+asks where a run comes from.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 
+from pyjob_magic.local.orphans import end_orphans, expect, forget
+from pyjob_magic.local.trees import (
+    become_subreaper,
+    descendants,
+    ended,
+    in_sessions,
+    send,
+    session,
+)
+
 MARK = "PYJOB_POD_UID"
 CONTAINER_MARK = "PYJOB_CONTAINER"
 LOST = 137  # the exit code of a run whose end nobody has seen
+_NO_CODE_YET = "\n"  # keeps the place of the exit code: it is written on a full disk, too
 
-# The shell keeps what it would say itself ("Killed") out of the log, and outlives a SIGTERM to
-# the group, to report how the program took it. At last it kills its group, itself included: what
-# the program has left there does not outlive it even if no API is there to see to it.
+# The shell keeps what it would say itself ("Killed") out of the log, and outlives signals to its
+# group, to report how the program took them. At last it ends what the program has left in its
+# tree, though no API may be there to see to it: round by round, for what is killed leaves orphans;
+# each subshell gives it the occasion to reap. Only when it has seen that nobody is left does it
+# exit, with the program's own code: on a full disk that is all an API learns.
 _SHIM = """
 exec 3>&2 2>/dev/null
-trap : TERM INT HUP
+trap : HUP INT QUIT PIPE ALRM TERM USR1 USR2
 echo $$ >"$0/pid"
 (exec "$@" 2>&3 3>&-)
-echo $? >"$0/exit"
+code=$?
+echo $code 1<>"$0/exit"
+children=/proc/$$/task/$$/children
+round=0
+while [ -e $children ] && [ $((round += 1)) -lt 1000 ]; do
+    pids=
+    read -r pids <$children
+    [ "$pids" ] || exit $code
+    kill -KILL $pids
+    (:)
+done
 kill -KILL 0
 """
 
@@ -46,7 +78,7 @@ class Process:
     Parameters
     ----------
     directory
-        Where its files are: ``log``, ``pid``, ``exit``.
+        Where its files are: ``log``, ``pid``, ``exit``, and ``why`` if there is more to say.
     pod_uid, container
         Whose it is.
     """
@@ -64,11 +96,24 @@ class Process:
 
     @property
     def started(self) -> bool:
-        """Whether it was ever started."""
-        return self.log.exists()
+        """Whether it was ever started; an API that is killed may leave a log and nothing more."""
+        if self._pid or not self.log.exists():
+            return bool(self._pid)
+        if (self.directory / "pid").exists() or self.exit_code() is not None:
+            return True
+        return bool(marked(self.pod_uid, self.container))
 
-    def start(self, argv: list[str], env: Mapping[str, str], cwd: Path) -> None:
+    def start(
+        self, argv: list[str], env: Mapping[str, str], cwd: Path, cpus: set[int] | None = None
+    ) -> None:
         """Start it.
+
+        Parameters
+        ----------
+        argv, env, cwd
+            The command, its environment and where it starts.
+        cpus
+            The CPUs that it is kept to; None for all that this process may use.
 
         Raises
         ------
@@ -76,6 +121,7 @@ class Process:
             If the machine cannot start another process.
         """
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self.directory / "exit").write_text(_NO_CODE_YET)
         marks = {MARK: self.pod_uid, CONTAINER_MARK: self.container}
         with self.log.open("ab") as log:
             self._popen = subprocess.Popen(
@@ -86,15 +132,23 @@ class Process:
                 cwd=cwd,
                 env={**env, **marks},
                 start_new_session=True,
+                preexec_fn=partial(_begin, cpus),
             )
         self._pid = self._popen.pid
+        expect(self._pid)
+
+    def cpus(self) -> set[int]:
+        """Return the CPUs that it is kept to; none if it runs no longer."""
+        with suppress(OSError):
+            return os.sched_getaffinity(self._pid) if self._pid else set()
+        return set()
 
     def adopt(self) -> bool:
         """Take over a run that another API process has started; False if it runs no longer."""
         try:
             pid = int((self.directory / "pid").read_text())
         except (OSError, ValueError):  # its shell had no time to write it
-            leaders = [pid for pid in marked(self.pod_uid, self.container) if _group(pid) == pid]
+            leaders = [pid for pid in marked(self.pod_uid, self.container) if session(pid) == pid]
             pid = next(iter(leaders), 0)
         if _marks(pid) == (self.pod_uid, self.container):
             self._pid = pid
@@ -103,24 +157,40 @@ class Process:
     async def wait(self) -> int:
         """Wait for its end and return the exit code, 128 + n after signal n."""
         if self._pid:
-            await _ended(self._pid)
-        self.kill()  # what it has left behind; before its pid is free to be another's
+            await ended(self._pid)
+        if not self._left_nothing():
+            self.kill()  # before its pid is free to be another's
+        await end_orphans()
         returned = self._popen.wait() if self._popen else None
+        forget(self._pid)
         self._pid = 0
         code = self.exit_code()
-        if code is None:  # its shell was killed, too
-            code = 128 - returned if returned is not None and returned < 0 else LOST
+        if code is None:  # its shell was killed, too, or the disk is full
+            code = LOST if returned is None else returned if returned >= 0 else 128 - returned
             with suppress(OSError):
-                (self.directory / "exit").write_text(f"{code}\n")
+                self.write_exit_code(code)
         return code
 
     def alive(self) -> bool:
         """Whether the shell that leads it still runs."""
         try:
             os.kill(int((self.directory / "pid").read_text()), 0)
-        except (OSError, ValueError):
+        except OSError:
             return False
+        except ValueError:  # it is about to write its pid
+            return True
         return True
+
+    def over(self) -> bool:
+        """Whether its exit code is known: the quick way to ask."""
+        try:
+            return os.stat(self.directory / "exit").st_size > len(_NO_CODE_YET)
+        except OSError:
+            return False
+
+    def write_exit_code(self, code: int) -> None:
+        """Write down the exit code of what has no shell that would."""
+        (self.directory / "exit").write_text(f"{code}\n")
 
     def exit_code(self) -> int | None:
         """Return the exit code; None if it has none yet, or its shell was killed."""
@@ -129,33 +199,62 @@ class Process:
         except (OSError, ValueError):
             return None
 
+    def _left_nothing(self) -> bool:
+        """Whether its shell has seen that nobody was left, and has ended by itself."""
+        if self._popen is None or not self._pid or not hasattr(os, "waitid"):
+            return False
+        result = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+        return result is not None and result.si_code == os.CLD_EXITED
+
+    def explain(self, reason: str, message: str) -> None:
+        """Write down why it ends or has ended, for this API process and those after it."""
+        text = json.dumps({"reason": reason, "message": message})
+        with suppress(OSError):  # its end is known without it
+            (self.directory / "why").write_text(text)
+
+    def explanation(self) -> dict[str, str]:
+        """Return the ``reason`` and the ``message`` that were written down, as far as they were."""
+        try:
+            why: dict[str, str] = json.loads((self.directory / "why").read_text())
+        except (OSError, ValueError):
+            return {}
+        return {key: text for key, text in why.items() if text}
+
     def terminate(self) -> None:
         """Ask all of it to end."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End all of it, grandchildren in sessions of their own included."""
+        """End all of it, wherever it has gone."""
         self._signal(signal.SIGKILL)
 
+    def members(self) -> set[int]:
+        """Return what has come of the program; the shell that leads it is not the user's."""
+        return descendants(self._pid) if self._pid else set()
+
     def _signal(self, number: int) -> None:
-        # The group at once, then what has left it.
-        group = self._pid
-        if group:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, number)
-        seen: set[int] = set()
+        # The shell comes last: as long as it lives, nothing leaves its tree.
+        shell = {self._pid} - {0}
+        seen = set(shell)
         while new := self._processes() - seen:
-            for pid in new:
-                if not group or _group(pid) != group:
-                    _send(pid, number)
+            send(new, number)
             seen |= new
+        send(shell, number)
 
     def _processes(self) -> set[int]:
-        return _with_sessions(marked(self.pod_uid, self.container), self._pid)
+        return family({self._pid, *marked(self.pod_uid, self.container)} - {0})
+
+
+def _begin(cpus: set[int] | None) -> None:
+    """Prepare the process that becomes the shell of a run; all that it starts inherits the CPUs."""
+    become_subreaper()
+    if cpus:
+        with suppress(OSError):  # some of them may just have gone offline
+            os.sched_setaffinity(0, cpus)
 
 
 def marked(pod_uid: str, container: str | None = None) -> list[int]:
-    """Return the live processes of a pod, or of one of its containers."""
+    """Return the live processes of a pod, or of one of its containers, that bear its mark."""
     found = []
     for pid in psutil.pids():
         marks = _marks(pid)
@@ -164,18 +263,24 @@ def marked(pod_uid: str, container: str | None = None) -> list[int]:
     return found
 
 
+def family(pids: Collection[int]) -> set[int]:
+    """Return processes with all that descends from them and all others of their sessions."""
+    found = set(pids).union(*map(descendants, pids))
+    return found | in_sessions({session(pid) for pid in found} - {0, session(0)})
+
+
 def kill_pod(pod_uid: str) -> set[int]:
     """End all processes of a pod and return which there were."""
-    pids = _with_sessions(marked(pod_uid))
-    for pid in pids:
-        _send(pid, signal.SIGKILL)
+    pids = family(marked(pod_uid))
+    send(pids, signal.SIGKILL)
     return pids
 
 
 async def end_pod(pod_uid: str) -> None:
     """End all processes of a pod, and wait until they are gone."""
     while pids := kill_pod(pod_uid):
-        await asyncio.gather(*map(_ended, pids))
+        await asyncio.gather(*map(ended, pids))
+    await end_orphans()
 
 
 def _marks(pid: int) -> tuple[str, str]:
@@ -194,48 +299,3 @@ def _marks(pid: int) -> tuple[str, str]:
     except (OSError, psutil.Error):
         return "", ""
     return env.get(MARK, ""), env.get(CONTAINER_MARK, "")
-
-
-def _with_sessions(pids: list[int], leader: int = 0) -> set[int]:
-    """Return processes with all others of their sessions, and those that `leader` leads."""
-    sessions = {leader, *map(_session, pids)} - {0, _session(0)}
-    return {*pids, *(pid for pid in psutil.pids() if _session(pid) in sessions)}
-
-
-def _send(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
-
-
-def _session(pid: int) -> int:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return 0
-
-
-def _group(pid: int) -> int:
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return 0
-
-
-async def _ended(pid: int) -> None:
-    """Wait until a process has ended; it need not be a child."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    except (AttributeError, OSError):  # not Linux, or an old one
-        with suppress(psutil.NoSuchProcess):  # it may go between two looks
-            while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                await asyncio.sleep(0.05)
-        return
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(handle, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        loop.remove_reader(handle)
-        os.close(handle)

@@ -8,22 +8,29 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyjob_magic.local import environment
+from pyjob_magic.local import environment, machine
 from pyjob_magic.local.environment import Program
 from pyjob_magic.local.inheritance import inherited
 from pyjob_magic.local.interpreter import interpreter, search_path, virtual_env
 from pyjob_magic.local.objects import INTERPRETER, PORT, Json, notes
-from pyjob_magic.local.references import ConfigMaps, References
+from pyjob_magic.local.references import Find, References
 from pyjob_magic.local.scheduler import visible_gpus
 from pyjob_magic.local.volumes import MountError, within
 
 ROOT_VARIABLE = "PYJOB_ROOT"
 _GPUS = "CUDA_VISIBLE_DEVICES"
 _LONGEST_ARGUMENT = 131_071  # bytes, on Linux
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # the exit codes of shells
 
 
 class StartError(Exception):
-    """A program that cannot be started."""
+    """A program that cannot be started; `code` is the exit code that its container gets."""
+
+    code = 128
+
+    def __init__(self, message: str, code: int = code) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -49,9 +56,7 @@ class Place:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def program(
-    pod: Json, container: Json, job: Json | None, place: Place, config_map: ConfigMaps
-) -> Program:
+def program(pod: Json, container: Json, job: Json | None, place: Place, find: Find) -> Program:
     """Return what runs in place of a container.
 
     Raises
@@ -61,7 +66,7 @@ def program(
     StartError
         If the job names an interpreter that does not exist.
     """
-    references = References(pod, container, config_map)
+    references = References(pod, container, find)
     spec = job["spec"] if job else {"pytorchReplicaSpecs": {}}
     count = sum(map(environment.replicas, spec["pytorchReplicaSpecs"].values()))
     nproc = environment.nproc_per_node(spec)
@@ -69,14 +74,14 @@ def program(
         pod,
         container,
         port=int(notes(pod).get(PORT, 0)),
-        threads=environment.threads(container, os.cpu_count() or 1, count, nproc),
+        threads=environment.threads(container, len(machine.cpus()), count, nproc),
         resolve=references.value,
         env_from=references.variables,
     )
     env = _base(pod, job, place) | own.env
     if (gpus := visible_gpus(pod, container, own.env.get(_GPUS))) is not None:
         env[_GPUS] = gpus
-    return Program(own.argv, env)
+    return Program(own.argv, env, references.skipped + own.skipped)
 
 
 def working_directory(container: Json, place: Place) -> Path:
@@ -124,11 +129,12 @@ def check(program: Program, cwd: Path) -> None:
     if "/" in command:
         path = cwd / command
         if not path.exists():
-            raise StartError(f'exec: "{command}": stat {command}: no such file or directory')
+            why = f"stat {command}: no such file or directory"
+            raise StartError(f'exec: "{command}": {why}', _NOT_FOUND)
         if not os.access(path, os.X_OK) or path.is_dir():
-            raise StartError(f'exec: "{command}": permission denied')
+            raise StartError(f'exec: "{command}": permission denied', _NOT_EXECUTABLE)
     elif shutil.which(command, path=program.env.get("PATH")) is None:
-        raise StartError(f'exec: "{command}": executable file not found in $PATH')
+        raise StartError(f'exec: "{command}": executable file not found in $PATH', _NOT_FOUND)
     size = max(len(os.fsencode(word)) for word in program.argv)
     if size > _LONGEST_ARGUMENT and sys.platform == "linux":
         raise StartError(

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
+from datetime import datetime
 
 from pyjob_magic.local.status import StatusError, bad_request, expired
+
+_INTEGER = re.compile("[+-]?[0-9]+")
+_RFC3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 def flag(params: Mapping[str, str], name: str) -> bool:
@@ -23,6 +30,32 @@ def number(params: Mapping[str, str], name: str) -> int | None:
     if not (value.isascii() and value.isdigit() and len(value) < 16):
         raise bad_request(f'invalid {name}: strconv.ParseInt: parsing "{value}": invalid syntax')
     return int(value)
+
+
+def integer(params: Mapping[str, str], name: str) -> int | None:
+    """Return an integer of 64 bits, or None if it is absent."""
+    value = params.get(name)
+    if not value:
+        return None
+    if not _INTEGER.fullmatch(value):
+        raise bad_request(f'strconv.ParseInt: parsing "{value}": invalid syntax')
+    if len(value) > 20 or not -(2**63) <= int(value) < 2**63:
+        raise bad_request(f'strconv.ParseInt: parsing "{value}": value out of range')
+    return int(value)
+
+
+def time(params: Mapping[str, str], name: str) -> int | None:
+    """Return a time of RFC 3339 in ns since the epoch, or None if it is absent."""
+    value = params.get(name)
+    if not value:
+        return None
+    found = _RFC3339.fullmatch(value)
+    moment, fraction, zone = found.groups("") if found else ("", "", "")
+    try:
+        seconds = int(datetime.fromisoformat(moment + zone).timestamp())
+    except (ValueError, OverflowError):
+        raise bad_request(f'parsing time "{value}": it is not written as RFC 3339') from None
+    return seconds * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
 
 
 def version(params: Mapping[str, str]) -> int | None:

@@ -29,6 +29,10 @@ class Resource:
         What ``kubectl`` also calls it.
     custom
         Whether it is a custom resource: its JSON has sorted keys and its items name their kind.
+    namespaced
+        Whether its objects live in a namespace.
+    subresources
+        What can be asked for below an object; those with ``status`` keep it apart from the rest.
     """
 
     plural: str
@@ -38,6 +42,7 @@ class Resource:
     short_names: tuple[str, ...] = ()
     custom: bool = False
     namespaced: bool = True
+    subresources: tuple[str, ...] = ()
 
     @property
     def api_version(self) -> str:
@@ -72,18 +77,35 @@ class Resource:
 
 
 JOBS = Resource(
-    "pytorchjobs", "PyTorchJob", "kubeflow.org", (*_READ, *_REMOVE, *_WRITE), custom=True
+    "pytorchjobs",
+    "PyTorchJob",
+    "kubeflow.org",
+    (*_READ, *_REMOVE, *_WRITE),
+    custom=True,
+    subresources=("scale", "status"),
 )
-PODS = Resource("pods", "Pod", verbs=(*_READ, *_REMOVE), short_names=("po",))
-EVENTS = Resource("events", "Event", short_names=("ev",))
+PODS = Resource(
+    "pods",
+    "Pod",
+    verbs=(*_READ, *_REMOVE, *_WRITE),
+    short_names=("po",),
+    subresources=("log", "status"),
+)
+EVENTS = Resource("events", "Event", verbs=(*_READ, *_REMOVE, *_WRITE), short_names=("ev",))
 CONFIG_MAPS = Resource(
-    "configmaps", "ConfigMap", verbs=(*_READ, *_REMOVE, "create"), short_names=("cm",)
+    "configmaps", "ConfigMap", verbs=(*_READ, *_REMOVE, *_WRITE), short_names=("cm",)
 )
-SECRETS = Resource("secrets", "Secret", verbs=(*_READ, *_REMOVE))
-SERVICES = Resource("services", "Service", verbs=(*_READ, *_REMOVE), short_names=("svc",))
+SECRETS = Resource("secrets", "Secret", verbs=(*_READ, *_REMOVE, *_WRITE))
+SERVICES = Resource(
+    "services", "Service", verbs=(*_READ, *_REMOVE, "patch", "update"), short_names=("svc",)
+)
 NAMESPACES = Resource(
-    "namespaces", "Namespace", verbs=("get", "list"), short_names=("ns",), namespaced=False
+    "namespaces",
+    "Namespace",
+    verbs=(*_READ, "delete", *_WRITE),
+    short_names=("ns",),
+    namespaced=False,
 )
 NODES = Resource("nodes", "Node", short_names=("no",), namespaced=False)
 
-STORED = (JOBS, PODS, EVENTS, CONFIG_MAPS, SECRETS, SERVICES)
+STORED = (JOBS, PODS, EVENTS, CONFIG_MAPS, SECRETS, SERVICES, NAMESPACES, NODES)

@@ -1,4 +1,4 @@
-"""Check an object against the OpenAPI schema of its custom resource definition.
+"""Check an object against an OpenAPI schema; `schemas` has those of the resources.
 
 What a Kubernetes API server does to a custom resource, in its order: drop nulls and unknown
 fields (`prune`), fill in defaults (`default`), then find everything that is wrong (`validate`).
@@ -8,11 +8,10 @@ Source: ``k8s.io/apiextensions-apiserver/pkg/apiserver/schema`` and its validati
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from pyjob_magic.local.objects import Json, seconds
@@ -35,18 +34,6 @@ _BLOCKING = (
     "FieldValueTooMany",
     "FieldValueTypeInvalid",
 )
-
-
-@cache
-def pytorchjob() -> Json:
-    """Return the schema of a PyTorchJob.
-
-    Source: ``manifests/base/crds`` of training-operator v1.9.0, descriptions left out.
-    """
-    file = resources.files("pyjob_magic.local").joinpath("pytorchjob_schema.json")
-    schema: Json = json.loads(file.read_text())
-    schema["properties"]["metadata"] = _METADATA
-    return schema
 
 
 def prune(schema: Json, value: Any, path: str = "") -> list[str]:
@@ -119,6 +106,9 @@ def _validate(schema: Json, value: Any, path: str) -> Iterator[Cause]:
     if pattern and isinstance(value, str) and not re.search(_go(pattern), value):
         message = f"Invalid value: {quote(value)}: {path} in body should match '{pattern}'"
         yield Cause(path, "FieldValueInvalid", message)
+    if schema.get("format") == "byte" and isinstance(value, str) and not _is_base64(value):
+        message = f"Invalid value: {path} in body must be of type byte: illegal base64 data"
+        yield Cause(path, "FieldValueTypeInvalid", message)
     if schema.get("format") == "date-time" and isinstance(value, str) and not _is_time(value):
         message = f"Invalid value: {quote(value)}: {path} in body must be of type date-time: "
         yield Cause(path, "FieldValueInvalid", message + quote(value))
@@ -171,6 +161,14 @@ def _is_time(text: str) -> bool:
     return _TIME.fullmatch(text) is not None
 
 
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
+
+
 def _wrong_type(path: str, expected: str, value: Any) -> Cause:
     got = _type_name(value)
     message = f'Invalid value: "{got}": {path} in body must be of type {expected}: "{got}"'
@@ -202,44 +200,3 @@ def _child(schema: Json, name: str) -> Json | None:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-_STRING = {"type": "string"}
-_STRINGS = {"type": "object", "additionalProperties": _STRING}
-_METADATA: Json = {
-    "type": "object",
-    "properties": {
-        "annotations": _STRINGS,
-        "creationTimestamp": _STRING,
-        "deletionGracePeriodSeconds": {"type": "integer"},
-        "deletionTimestamp": _STRING,
-        "finalizers": {"type": "array", "items": _STRING},
-        "generateName": _STRING,
-        "generation": {"type": "integer"},
-        "labels": _STRINGS,
-        "managedFields": {
-            "type": "array",
-            "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-        },
-        "name": _STRING,
-        "namespace": _STRING,
-        "ownerReferences": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["apiVersion", "kind", "name", "uid"],
-                "properties": {
-                    "apiVersion": _STRING,
-                    "blockOwnerDeletion": {"type": "boolean"},
-                    "controller": {"type": "boolean"},
-                    "kind": _STRING,
-                    "name": _STRING,
-                    "uid": _STRING,
-                },
-            },
-        },
-        "resourceVersion": _STRING,
-        "selfLink": _STRING,
-        "uid": _STRING,
-    },
-}

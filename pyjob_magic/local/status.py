@@ -60,6 +60,11 @@ def bad_request(message: str) -> StatusError:
     return StatusError(400, "BadRequest", message)
 
 
+def unauthorized() -> StatusError:
+    """401: nobody we know."""
+    return StatusError(401, "Unauthorized", "Unauthorized")
+
+
 def forbidden(message: str) -> StatusError:
     """403: denied by an admission rule."""
     return StatusError(403, "Forbidden", message)
@@ -111,6 +116,11 @@ def unsupported_media_type(*accepted: str) -> StatusError:
         + ", ".join(accepted)
     )
     return StatusError(415, "UnsupportedMediaType", message)
+
+
+def head_too_large(limit: int) -> StatusError:
+    """431: first line and headers have more than `limit` bytes."""
+    return StatusError(431, "", f"the headers of the request are too large: limit is {limit}")
 
 
 def invalid(resource: Resource, name: str, causes: list[Cause]) -> StatusError:

@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import posixpath
+from collections.abc import Iterator
 from pathlib import Path
 
 from pyjob_magic.local.objects import Json
-from pyjob_magic.local.references import ConfigMaps
+from pyjob_magic.local.projections import PROJECTED, File, projection
+from pyjob_magic.local.references import Find, MissingError
+
+_MADE = {"DirectoryOrCreate": os.makedirs, "FileOrCreate": Path.touch}
+_CHECKS = {
+    "Directory": (Path.is_dir, "directory"),
+    "DirectoryOrCreate": (Path.is_dir, "directory"),
+    "File": (Path.is_file, "file"),
+    "FileOrCreate": (Path.is_file, "file"),
+    "Socket": (Path.is_socket, "socket"),
+    "CharDevice": (Path.is_char_device, "character device"),
+    "BlockDevice": (Path.is_block_device, "block device"),
+}
 
 
 class MountError(Exception):
     """A volume that cannot be laid out yet, or ever."""
 
 
-def lay_out(pod: Json, root: Path, config_map: ConfigMaps) -> None:
+def lay_out(pod: Json, root: Path, find: Find) -> None:
     """Lay out the volumes of a pod below `root`; what is not for this machine is left out.
 
     Raises
     ------
     MountError
-        If a ConfigMap does not exist (it may yet come) or a path leaves the root.
+        If what a volume is made of does not exist (it may yet come), or it has no place.
     """
+    there: dict[str, str] = {}
+    for volume, mount in mounts(pod):
+        if there.setdefault(posixpath.normpath(mount["mountPath"]), mount["name"]) != mount["name"]:
+            continue  # another container has another volume there: a caveat says so
+        try:
+            _mount(volume, mount, pod, root, find)
+        except (MissingError, MountError, OSError, ValueError) as error:
+            where = f'for volume "{mount["name"]}"'
+            raise MountError(f"MountVolume.SetUp failed {where} : {error}") from None
+
+
+def mounts(pod: Json) -> Iterator[tuple[Json, Json]]:
+    """Yield each volume with each of its mounts, what lies within another one after it."""
     volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes") or ()}
-    for container in containers(pod):
-        for mount in container.get("volumeMounts") or ():
-            volume = volumes.get(mount["name"])
-            if volume is None:
-                raise MountError(f'there is no volume "{mount["name"]}"')
-            place = within(root, mount["mountPath"])
-            if "configMap" in volume:
-                _config_map(volume, mount, place, config_map)
-            elif "emptyDir" in volume:
-                _empty_dir(root, volume["name"], place)
-            elif "hostPath" in volume and Path(volume["hostPath"]["path"]).exists():
-                _link(place, Path(volume["hostPath"]["path"]))
+    found = [mount for each in containers(pod) for mount in each.get("volumeMounts") or ()]
+    for mount in sorted(found, key=lambda mount: posixpath.normpath(mount["mountPath"])):
+        yield volumes.get(mount["name"], {}), mount
 
 
 def containers(pod: Json) -> list[Json]:
@@ -56,50 +72,74 @@ def within(root: Path, path: str) -> Path:
     if ".." in parts or "\0" in path:
         raise MountError(f"{path!r} leaves the pod's root")
     place = root.joinpath(*parts)
-    real_root, real_parent = os.path.realpath(root), os.path.realpath(place.parent)
-    if os.path.commonpath([real_root, real_parent]) != real_root:
+    # What a pod has for itself alone, its volumes among it, is beside its root.
+    own, real_parent = os.path.realpath(root.parent), os.path.realpath(place.parent)
+    if os.path.commonpath([own, real_parent]) != own:
         raise MountError(f"{path!r} leads out of the pod's root")
     return place
 
 
-def _config_map(volume: Json, mount: Json, place: Path, config_map: ConfigMaps) -> None:
-    source = volume["configMap"]
-    name = source.get("name", "")
-    found = config_map(name)
-    if found is None:
-        if source.get("optional"):
+def _mount(volume: Json, mount: Json, pod: Json, root: Path, find: Find) -> None:
+    if not volume:
+        raise MountError(f'there is no volume "{mount["name"]}"')
+    place, sub_path = within(root, mount["mountPath"]), mount.get("subPath") or ""
+    if any(kind in volume for kind in PROJECTED):
+        _write_all(place, sub_path, projection(volume, pod, find))
+    elif "emptyDir" in volume:
+        # One directory for each volume, however often it is mounted.
+        shared = root.parent / "volumes" / volume["name"]
+        shared.mkdir(parents=True, exist_ok=True)
+        _link(place, _part(shared, sub_path))
+    elif "hostPath" in volume and _found(volume["hostPath"]):
+        _link(place, _part(Path(volume["hostPath"]["path"]), sub_path))
+
+
+def _write_all(place: Path, sub_path: str, files: dict[str, File]) -> None:
+    """Write the files of a volume, or the one of them that is asked for."""
+    if sub_path:
+        part = posixpath.normpath(sub_path)
+        if part in files:
+            _write(place, files[part])
             return
-        raise MountError(f'configmap "{name}" not found')
-    files = {key: text.encode() for key, text in (found.get("data") or {}).items()}
-    for key, text in (found.get("binaryData") or {}).items():
-        files[key] = base64.b64decode(text)
-    items = source.get("items")
-    if items is not None:
-        missing = [item["key"] for item in items if item["key"] not in files]
-        if missing and not source.get("optional"):
-            raise MountError(f'configmap "{name}" has no key "{missing[0]}"')
-        files = {item["path"]: files[item["key"]] for item in items if item["key"] in files}
-    sub_path = mount.get("subPath")
-    if place.is_symlink():
-        raise MountError(f"{mount['mountPath']!r} is mounted twice")
-    if sub_path is None:
-        place.mkdir(parents=True, exist_ok=True)
-        for path, content in files.items():
-            _write(within(place, path), content)
-    elif posixpath.normpath(sub_path) in files:
-        _write(place, files[posixpath.normpath(sub_path)])
+        # A part of the volume that is a directory of its own.
+        inside = {name: file for name, file in files.items() if name.startswith(f"{part}/")}
+        files = {name.removeprefix(f"{part}/"): file for name, file in inside.items()}
+    place.mkdir(parents=True, exist_ok=True)
+    for name, file in files.items():
+        _write(within(place, name), file)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, file: File) -> None:
+    """Write a file; who could read it before its mode is set is nobody but its owner."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as target:
+        target.write(file.content)
+    new.chmod(file.mode)
+    new.replace(path)
 
 
-def _empty_dir(root: Path, name: str, place: Path) -> None:
-    """Make one directory for each volume, however often it is mounted."""
-    shared = root.parent / "volumes" / name
-    shared.mkdir(parents=True, exist_ok=True)
-    _link(place, shared)
+def _found(host: Json) -> bool:
+    """Whether what a hostPath asks for is there; make it if that is asked for, too."""
+    path, kind = Path(host["path"]), host.get("type") or ""
+    if kind in _MADE and not path.exists():
+        _MADE[kind](path)
+    check, what = _CHECKS.get(kind, (Path.exists, ""))
+    if what and not check(path):
+        raise MountError(f"hostPath type check failed: {path} is not a {what}")
+    return path.exists()
+
+
+def _part(volume: Path, sub_path: str) -> Path:
+    """Return the part of a volume that is mounted; make it a directory if it is not there."""
+    if not sub_path:
+        return volume
+    part = within(volume, sub_path)
+    if not part.exists():
+        part.mkdir(parents=True)
+    return part
 
 
 def _link(place: Path, target: Path) -> None:

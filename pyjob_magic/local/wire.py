@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.requests import Request
@@ -12,9 +12,7 @@ from starlette.responses import Response
 from pyjob_magic.local.objects import Json
 from pyjob_magic.local.query import continuation, flag
 from pyjob_magic.local.resources import Resource
-from pyjob_magic.local.status import bad_request, too_large, unsupported_media_type
 
-BODY_LIMIT = 3_145_728
 _METADATA = (
     "name",
     "generateName",
@@ -116,70 +114,3 @@ def deleted(resource: Resource, obj: Json) -> Json:
         "status": "Success",
         "details": {**resource.details(meta["name"]), "uid": meta["uid"]},
     }
-
-
-def media_type(request: Request) -> str:
-    """Return the media type that a request names; empty if it names none."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-async def read_json(request: Request, accepted: Sequence[str], kind: str) -> Any:
-    """Return the JSON value of a request's body.
-
-    Parameters
-    ----------
-    request
-        The request.
-    accepted
-        Media types that may be sent; none may be named, too.
-    kind
-        What the body is, for the message.
-
-    Raises
-    ------
-    StatusError
-        400, 413 or 415.
-    """
-    if media_type(request) not in ("", *accepted):
-        raise unsupported_media_type(*accepted)
-    body = await read(request)
-    try:
-        value = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
-        return _without_halves(value) if rb"\ud" in body.lower() else value
-    except (ValueError, RecursionError) as error:
-        head = body[:40].decode(errors="replace")
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type {kind}): couldn't get "
-            f"version/kind; json parse error: {error} ({head})"
-        ) from None
-
-
-async def read(request: Request) -> bytes:
-    """Return the body of a request, at most `BODY_LIMIT` bytes."""
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > BODY_LIMIT:
-        raise too_large(BODY_LIMIT)
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > BODY_LIMIT:
-            raise too_large(BODY_LIMIT)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _without_halves(value: Any) -> Any:
-    """Replace the halves of surrogate pairs, which no file and no argument can hold."""
-    text = json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")
-    return json.loads(text.decode(errors="replace"))
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError(f"number {text} is out of range")
-    return number
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"invalid character {name[0]!r} looking for beginning of value")

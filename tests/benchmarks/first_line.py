@@ -68,7 +68,7 @@ def measure(connection: Connection, source: str, rounds: int) -> list[Figure]:
         for figure, way in ways:
             seconds = way(source)
             if number >= 0:
-                figure.seconds.append(seconds)
+                figure.took(seconds)
         ways.append(ways.pop(0))  # whoever follows torchrun finds colder caches
     return [python, torchrun, job]
 

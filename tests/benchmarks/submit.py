@@ -80,7 +80,7 @@ def warm(rounds: int) -> list[Figure]:
                 connection.get(name("post", number)).wait(TIMEOUT)
                 if number >= 0:
                     for figure, figured in zip((empty, cell, post), seconds, strict=True):
-                        figure.seconds.append(figured)
+                        figure.took(figured)
         connection.close()
     return [empty, post, cell]
 
@@ -92,9 +92,9 @@ def cold(rounds: int) -> list[Figure]:
     for _ in range(rounds):
         with temporary_home() as home, using(home), running_kernel(home) as kernel:
             run(kernel, LOAD)
-            empty.seconds.append(timed(run, kernel, ""))
-            imports.seconds.append(timed(import_libraries))
-            cell.seconds.append(timed(run, kernel, a_cell("first"), is_card))
+            empty.took(timed(run, kernel, ""))
+            imports.took(timed(import_libraries))
+            cell.took(timed(run, kernel, a_cell("first"), is_card))
             connection = connect()
             connection.get("first").wait(TIMEOUT)
             connection.close()

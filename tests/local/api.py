@@ -105,6 +105,7 @@ class Api:
         for pod in self.pods():
             self.http.delete(f"{self.core('pods')}/{pod}", params={"gracePeriodSeconds": 0})
         self.http.delete(self.core("configmaps"))
+        self.http.delete(self.core("secrets"))
         eventually(lambda: not self.pods())
 
     def _get(self, path: str, **params: str) -> Json:

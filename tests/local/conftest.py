@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.launcher import Endpoint, ensure_running
 from tests.local.api import Api
-from tests.state import temporary_home
+from tests.state import VARIABLE, temporary_home
 
 # Restarts after the first wait this long, doubled each time; Kubernetes begins with 10 s.
 BACKOFF_SECONDS = 0.2
@@ -43,6 +46,19 @@ def api(http: httpx.Client, request: pytest.FixtureRequest) -> Iterator[Api]:
     api = Api.for_test(http, request.node.name)
     yield api
     api.clear()
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(
+    api_home: Home, endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Write what `pyjob-magic kubeconfig` prints: how other clients reach the API."""
+    command = [sys.executable, "-m", "pyjob_magic.cli", "kubeconfig"]
+    env = {**os.environ, VARIABLE: str(api_home.path)}
+    printed = subprocess.run(command, env=env, capture_output=True, check=True)
+    path = tmp_path_factory.mktemp("kubeconfig") / "config"
+    path.write_bytes(printed.stdout)
+    return path
 
 
 @pytest.fixture

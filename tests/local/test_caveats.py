@@ -29,7 +29,10 @@ def test_the_image_is_named_once() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", [{"emptyDir": {}}, {"configMap": {"name": "c"}}])
+@pytest.mark.parametrize(
+    "kind",
+    [{"emptyDir": {}}, {"configMap": {"name": "c"}}, {"secret": {"secretName": "s"}}],
+)
 def test_a_volume_that_is_elsewhere_is_pointed_to(kind: dict[str, Any]) -> None:
     """A program that looks at the path of the mount would find nothing."""
     pod = {"volumes": [{"name": "v", **kind}]}
@@ -53,6 +56,77 @@ def test_a_claim_is_left_out_aloud() -> None:
 
     assert reason == "VolumeNotMounted"
     assert '"data"' in message
+
+
+@pytest.mark.parametrize(
+    ("container", "pod", "named"),
+    [
+        (
+            {"livenessProbe": {"exec": {}}, "lifecycle": {"preStop": {}}},
+            {},
+            "lifecycle, livenessProbe",
+        ),
+        ({}, {"hostAliases": [{"ip": "1.2.3.4"}], "dnsPolicy": "None"}, "dnsPolicy, hostAliases"),
+        (
+            {"securityContext": {"runAsUser": 1}},
+            {"securityContext": {"runAsNonRoot": True}},
+            "securityContext",
+        ),
+        (
+            {
+                "resources": {
+                    "limits": {"cpu": 1, "memory": 1, "nvidia.com/gpu": 1, "hugepages-2Mi": 1}
+                }
+            },
+            {},
+            "a limit of hugepages-2Mi",
+        ),
+    ],
+)
+def test_fields_that_are_ignored_are_named_together(
+    container: dict[str, Any], pod: dict[str, Any], named: str
+) -> None:
+    """Those of the pod and of its containers, each once."""
+    assert said(container, pod) == [
+        ("FieldsIgnored", f"local runs are processes of this machine, without {named}")
+    ]
+
+
+def test_what_means_nothing_is_not_mentioned() -> None:
+    """Defaults, and what a process has anyway."""
+    pod = {
+        "securityContext": {},
+        "dnsPolicy": "ClusterFirst",
+        "schedulerName": "default-scheduler",
+        "hostNetwork": True,
+        "hostPID": True,
+        "volumes": [{"name": "v", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}}],
+    }
+    assert said({**mounted("/dev/shm"), "tty": False, "lifecycle": {}}, pod) == []
+
+
+def test_a_token_is_left_out_aloud() -> None:
+    """There are no service accounts here; the rest of the volume is there."""
+    sources = [{"serviceAccountToken": {"path": "token"}}, {"configMap": {"name": "c"}}]
+    pod = {"volumes": [{"name": "v", "projected": {"sources": sources}}]}
+
+    assert said({}, pod) == [
+        ("VolumeNotMounted", 'volume "v" has no serviceAccountToken here'),
+    ]
+
+
+def test_two_volumes_at_one_path_are_one_too_many() -> None:
+    """Containers have a root each, the processes of a pod share one."""
+    beside = {"name": "beside", "volumeMounts": [{"name": "w", "mountPath": "/data"}]}
+    pod = {
+        "initContainers": [beside],
+        "volumes": [{"name": "v", "emptyDir": {}}, {"name": "w", "emptyDir": {}}],
+    }
+
+    assert said(mounted("/data"), pod) == [
+        ("VolumeElsewhere", 'volume "w" is at $PYJOB_ROOT/data, not at /data'),
+        ("VolumeNotMounted", 'volume "v" is left out: "w" is at /data'),
+    ]
 
 
 def test_there_is_no_autoscaler_and_that_is_said() -> None:

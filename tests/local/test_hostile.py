@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -166,3 +167,37 @@ def test_an_absurd_grace_period_does_not_hurt(api: Api) -> None:
     api.wait_log("j-master-0", "up")
     api.http.delete(f"{api.jobs}/j")
     eventually(lambda: not api.pods())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [x, x]\nb: [*a, *a]",
+        "a: &a [b, *a]",
+        "when: !!python/object/apply:os.system [exit]",
+        "[" * 5000,
+        "a: 1\n---\nb: 2",
+        "\x00",
+        "? [a]\n: b",
+        "a: .nan",
+        "- 1",
+    ],
+)
+def test_yaml_that_says_more_than_json_is_refused(api: Api, text: str) -> None:
+    """Aliases, tags, several documents: one clear answer, no crash, nothing stored."""
+    response = api.http.post(
+        api.jobs, content=text.encode(), headers={"content-type": "application/yaml"}
+    )
+    assert (response.status_code, response.json()["reason"]) == (400, "BadRequest")
+    assert api.http.get(api.jobs).json()["items"] == []
+
+
+def test_yaml_is_read_as_kubernetes_reads_it(api: Api) -> None:
+    """Dates stay strings; the rest is what the JSON of the same object is."""
+    job = a_job(suspend=True)
+    job["metadata"]["annotations"] = {"day": "2026-01-01"}
+    text = yaml.safe_dump(job).replace("'2026-01-01'", "2026-01-01")
+    headers = {"content-type": "application/yaml"}
+    response = api.http.post(api.jobs, content=text.encode(), headers=headers)
+    assert response.status_code == 201, response.text
+    assert response.json()["metadata"]["annotations"] == {"day": "2026-01-01"}

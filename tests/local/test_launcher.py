@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -21,8 +22,10 @@ import psutil
 import pytest
 
 from pyjob_magic.errors import TargetError
-from pyjob_magic.local import launcher
+from pyjob_magic.local import launcher, private
 from pyjob_magic.local.home import Home
+from pyjob_magic.local.resources import PODS
+from pyjob_magic.local.store import Store
 from tests.local.api import Api, a_job
 from tests.state import VARIABLE, eventually, processes_with
 
@@ -43,6 +46,11 @@ def pid(home: Home) -> int:
     return found.pid
 
 
+def pretend(home: Home, **facts: Any) -> None:
+    """Change what the API has announced; in place, for it holds the lock of the file."""
+    home.api_file.write_text(json.dumps({**json.loads(home.api_file.read_text()), **facts}))
+
+
 def kill(home: Home) -> None:
     """SIGKILL the API and wait until it is gone."""
     process = psutil.Process(pid(home))
@@ -55,7 +63,7 @@ def test_many_at_once_get_one_api(own_home: Home) -> None:
     env = {**os.environ, VARIABLE: str(own_home.path)}
     starters = [
         subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True)
-        for _ in range(8)
+        for _ in range(20)
     ]
     urls = {starter.communicate(timeout=60)[0] for starter in starters}
     assert len(urls) == 1
@@ -124,6 +132,38 @@ def test_a_replica_that_vanished_with_its_shell_counts_as_killed(own_home: Home)
         api.wait("j", "Failed")
         status = api.pod("j-master-0")["status"]["containerStatuses"][0]
         assert status["state"]["terminated"]["exitCode"] == 137
+
+
+def test_a_replica_that_was_about_to_start_is_started(own_home: Home) -> None:
+    """The API was killed between the log, which it opens, and the process that writes it."""
+    with running(own_home) as api:
+        api.submit(a_job(code=SLEEP))
+        api.wait_log("j-master-0", "up")
+        uid = api.pod("j-master-0")["metadata"]["uid"]
+        replicas = processes_with("PYJOB_POD_UID", uid)
+    kill(own_home)
+    for process in replicas:
+        process.kill()
+    run = own_home.pods / uid / "container-0/0"
+    (run / "pid").unlink()
+    (run / "log").write_bytes(b"")
+    with running(own_home) as api:
+        api.wait_log("j-master-0", "up")
+        assert api.conditions("j")["Running"] == "True"
+        assert api.pod("j-master-0")["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+def test_the_log_of_a_pod_that_was_being_removed_is_kept(own_home: Home) -> None:
+    """The API was killed when the pod was gone, and its log not yet put aside."""
+    with running(own_home) as api:
+        api.submit(a_job(code="print('said')"))
+        api.wait("j", "Succeeded")
+    kill(own_home)
+    with closing(Store(own_home.database)) as store:
+        store.delete(PODS, store.get(PODS, "default", "j-master-0"))
+    with running(own_home) as api:
+        eventually(lambda: not list(own_home.pods.iterdir()))
+        assert api.log("j-master-0") == "said\n"
 
 
 def test_sigterm_stops_the_api_but_not_the_training(own_home: Home) -> None:
@@ -236,8 +276,8 @@ def accepts(host: str, port: int) -> bool:
 
 
 def test_the_one_who_replaces_an_old_version_is_not_replaced(own_home: Home) -> None:
-    url = launcher.ensure_running(own_home).url
-    own_home.announce(url, "0.0.0")
+    launcher.ensure_running(own_home)
+    pretend(own_home, version="0.0.0")
     code = (
         "import sys; from pyjob_magic.local import launcher; print('ready', flush=True); "
         "sys.stdin.read(); print(launcher.ensure_running().url)"
@@ -327,17 +367,67 @@ def test_an_api_that_cannot_start_says_why(own_home: Home) -> None:
 
 def test_a_stale_announcement_is_not_believed(own_home: Home) -> None:
     own_home.create()
-    own_home.announce("http://127.0.0.1:9", "0.0.0")
+    os.close(own_home.announce({"url": "http://127.0.0.1:9"}))
     with running(own_home) as api:
         assert api.http.get("/readyz").text == "ok"
 
 
 def test_an_idle_api_of_another_version_is_replaced(own_home: Home) -> None:
-    url, first = launcher.ensure_running(own_home).url, pid(own_home)
-    own_home.announce(url, "0.0.0")
+    launcher.ensure_running(own_home)
+    first = pid(own_home)
+    pretend(own_home, version="0.0.0", a_field_of_its_own=True)
     with running(own_home) as api:
         assert api.http.get("/readyz").text == "ok"
     assert pid(own_home) != first
+
+
+def test_a_busy_api_of_another_version_is_replaced_when_it_is_idle(own_home: Home) -> None:
+    with running(own_home) as api:
+        api.submit(a_job(code=SLEEP))
+        api.wait_log("j-master-0", "up")
+        first = pid(own_home)
+        pretend(own_home, version="0.0.0")
+        with running(own_home) as later:
+            assert later.conditions("j")["Running"] == "True"
+        assert pid(own_home) == first
+        api.http.delete(f"{api.jobs}/j")
+        eventually(lambda: not api.pods())
+
+    def replaced() -> bool:
+        launcher.ensure_running(own_home)
+        return pid(own_home) != first
+
+    eventually(replaced)
+
+
+def test_an_idle_api_costs_next_to_nothing(own_home: Home) -> None:
+    """Less than 80 MB, and less than 0.5 % of a processor."""
+    with running(own_home) as api:
+        api.submit(a_job())
+        api.wait("j", "Succeeded")
+    process = psutil.Process(pid(own_home))
+    seconds = 3.0
+    time.sleep(0.5)  # the last pod is being swept away
+    before = process.cpu_times()
+    time.sleep(seconds)
+    after = process.cpu_times()
+    used = after.user + after.system - before.user - before.system
+    assert used <= max(0.005 * seconds, 0.02)  # the clock ticks every 10 ms
+    assert process.memory_info().rss < 80e6
+
+
+def test_an_api_whose_kernel_is_gone_before_it_serves_ends(own_home: Home) -> None:
+    """It waits for another one to end; then nobody would know of it."""
+    code = "from pyjob_magic.local import launcher; launcher.ensure_running()"
+    env = {**os.environ, VARIABLE: str(own_home.path)}
+    other = private.lock_file(own_home.create().lock)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with subprocess.Popen([sys.executable, "-c", code], env=env) as kernel:
+        (api,) = eventually(lambda: psutil.Process(kernel.pid).children())
+        kernel.kill()
+    api.wait(20)
+    os.close(other)
+    assert "whoever has started this process is gone" in own_home.log.read_text()
 
 
 def test_a_pod_that_cannot_be_scheduled_keeps_nobody_back(own_home: Home) -> None:

@@ -1,65 +1,80 @@
-"""A job meets at a port that nobody else uses."""
+"""Ports: the same again at each start, unless somebody else has them."""
 
 from __future__ import annotations
 
-import errno
+import os
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from pyjob_magic.local import ports
-from pyjob_magic.local.ports import free_port
+from pyjob_magic.local import launcher
+from pyjob_magic.local.home import Home
+from pyjob_magic.local.ports import listen
+from tests.state import VARIABLE
 
 
-@pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Leave a handful of ports to choose from, so that each is met with for sure."""
-    chosen: list[int] = []
-    for _ in range(4):
-        chosen.append(free_port(chosen))
-    monkeypatch.setattr(ports, "_CANDIDATES", chosen)
-    return chosen
+def ports_of(memory: Path) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """Listen for a moment; return the ports, and those that were lost."""
+    found = listen(memory)
+    with closing(found.plain), closing(found.secure):
+        return found.ports, found.lost
 
 
-@pytest.fixture
-def listeners() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
+def run(home: Home, *words: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, VARIABLE: str(home.path)}
+    command = [sys.executable, "-m", "pyjob_magic.cli", *words]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=True)
 
 
-def listen(stack: ExitStack, address: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = stack.enter_context(socket.socket(family))
-    try:
-        listener.bind((address, port))
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise
-        pytest.skip(f"this machine has no {address}")
-    listener.listen()
+def test_the_ports_are_taken_again(tmp_path: Path) -> None:
+    first, lost = ports_of(tmp_path / "ports.json")
+    assert len(set(first)) == 2
+    assert ports_of(tmp_path / "ports.json") == (first, lost) == (first, ())
 
 
-def test_ports_are_not_those_that_others_are_given_by_the_system() -> None:
-    """What connects somewhere gets one of those without asking, and a job would find it taken."""
-    assert all(20_000 <= free_port(set()) < 30_000 for _ in range(20))
+def test_a_port_with_connections_of_before_is_taken_again(tmp_path: Path) -> None:
+    """The system remembers connections that we have closed for a minute."""
+    memory = tmp_path / "ports.json"
+    found = listen(memory)
+    ports = found.ports
+    with closing(found.plain), closing(found.secure):
+        client = socket.create_connection(found.plain.getsockname())
+        server, _ = found.plain.accept()
+        server.close()
+        client.close()
+    assert ports_of(memory) == (ports, ())
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1"])
-def test_a_port_that_somebody_listens_at_is_not_given(
-    few: list[int], listeners: ExitStack, address: str
-) -> None:
-    """On whatever address that is: a program of the job may listen on all of them."""
-    for port in few[1:]:
-        listen(listeners, address, port)
-    assert {free_port(set()) for _ in range(10)} == {few[0]}
+def test_a_port_that_somebody_has_is_replaced_for_good(tmp_path: Path) -> None:
+    memory = tmp_path / "ports.json"
+    (plain, secure), _ = ports_of(memory)
+    with closing(socket.create_server(("127.0.0.1", secure))):
+        (same, other), lost = ports_of(memory)
+        assert (same, lost) == (plain, (secure,))
+        assert other != secure
+    assert ports_of(memory) == ((plain, other), ())
 
 
-def test_a_port_that_a_live_job_has_is_not_given(few: list[int]) -> None:
-    """Although nobody may listen there yet."""
-    assert {free_port(few[1:]) for _ in range(10)} == {few[0]}
+@pytest.mark.parametrize("text", ["", "[]", "[1]", '["a", 70000]', "[-1, true]", "{}", "[1, 2, 3]"])
+def test_what_is_no_port_is_not_asked_for(tmp_path: Path, text: str) -> None:
+    memory = tmp_path / "ports.json"
+    memory.write_text(text)
+    ports, _ = ports_of(memory)
+    assert ports_of(memory)[0] == ports
 
 
-def test_where_all_are_taken_the_system_gives_one(few: list[int]) -> None:
-    assert free_port(few) not in few
+def test_who_has_a_kubeconfig_is_told_of_a_lost_port(own_home: Home) -> None:
+    launcher.ensure_running(own_home)
+    before = launcher.status(own_home)
+    launcher.stop(own_home)
+    assert before
+    port = int(before.secure_url.rpartition(":")[2])
+    with closing(socket.create_server(("127.0.0.1", port))):
+        launcher.ensure_running(own_home)
+        message = f"Another program listens on port {port}, where the embedded API was before"
+        assert message in run(own_home, "kubeconfig").stderr
+        assert message in run(own_home, "status").stderr

@@ -512,7 +512,8 @@ def test_init_containers_come_first_and_several_run_together(api: Api) -> None:
     assert api.log("j-master-0", container="side") == "beside\n"
     response = api.http.get(f"{api.core('pods')}/j-master-0/log")
     assert response.json()["message"] == (
-        "a container name must be specified for pod j-master-0, choose one of: [pytorch side]"
+        "a container name must be specified for pod j-master-0, "
+        "choose one of: [prepare pytorch side]"
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from pyjob_magic.local.resources import CONFIG_MAPS
 from pyjob_magic.local.status import StatusError
+from pyjob_magic.local.storage import StorageError
 from pyjob_magic.local.store import Change, Store
 
 
@@ -39,7 +40,7 @@ def test_a_write_that_could_not_begin_does_not_silence_later_ones(
     """Another process has locked the database for longer than we wait."""
     with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
+        with pytest.raises(StorageError, match="is locked by another program: close it"):
             store.create(CONFIG_MAPS, a_map("first"))
     store.create(CONFIG_MAPS, a_map("second"))
     assert [change.object["metadata"]["name"] for change in told] == ["second"]
@@ -60,7 +61,7 @@ def test_a_database_that_rolled_back_by_itself_goes_on(
 ) -> None:
     """SQLite ends a transaction on its own, for example when the disk is full."""
     store._db.execute("PRAGMA max_page_count=1")  # no more than there are
-    with pytest.raises(sqlite3.OperationalError, match="full"):
+    with pytest.raises(StorageError, match="is full: free some space"):
         store.create(CONFIG_MAPS, a_map("big", "x" * 1_000_000))
     store._db.execute("PRAGMA max_page_count=100000")
     store.create(CONFIG_MAPS, a_map("small"))

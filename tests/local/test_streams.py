@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -138,33 +138,26 @@ def test_a_followed_log_arrives_line_by_line_and_ends_with_the_replica(talker: A
     talker.wait("j", "Succeeded")
 
 
-@pytest.mark.parametrize(
-    ("tail", "text"), [(0, ""), (1, "c\n"), (2, "b\nc\n"), (3, "a\nb\nc\n"), (9, "a\nb\nc\n")]
-)
-def test_tail_lines(api: Api, tail: int, text: str) -> None:
-    api.submit(a_job(code="print('a\\nb\\nc')"))
-    api.wait("j", "Succeeded")
-    assert api.log("j-master-0", tailLines=tail) == text
-
-
-def test_the_tail_of_a_long_log_without_a_last_newline(api: Api) -> None:
-    api.submit(a_job(code="print('x' * 600000 + '\\n' + 'y' * 600000 + '\\nend', end='')"))
-    api.wait("j", "Succeeded")
-    assert api.log("j-master-0", tailLines=1) == "end"
-    assert api.log("j-master-0", tailLines=2) == "y" * 600000 + "\nend"
-
-
-def test_limit_bytes(api: Api) -> None:
-    api.submit(a_job(code="print('0123456789')"))
-    api.wait("j", "Succeeded")
-    assert api.log("j-master-0", limitBytes=4) == "0123"
-
-
 def test_bytes_arrive_as_they_were_printed(api: Api) -> None:
     api.submit(a_job(code="import sys; sys.stdout.buffer.write(bytes(range(256)))"))
     api.wait("j", "Succeeded")
     response = api.http.get(f"{api.core('pods')}/j-master-0/log")
     assert response.content == bytes(range(256))
+
+
+def test_a_follower_that_does_not_read_costs_nobody_anything(api: Api, api_home: Home) -> None:
+    """What it has not taken stays in the file, and others are answered meanwhile."""
+    api.submit(a_job(code="import os\nfor _ in range(100): os.write(1, b'x' * 1_000_000)"))
+    api.wait("j", "Succeeded")
+    process = psutil.Process(pid_of(api_home))
+    before = process.memory_info().rss
+    with ExitStack() as stuck:
+        for _ in range(5):
+            path = f"{api.core('pods')}/j-master-0/log"
+            stuck.enter_context(api.http.stream("GET", path, params={"follow": "true"}))
+        for _ in range(200):
+            api.job("j")
+        assert process.memory_info().rss - before < 50_000_000
 
 
 def test_an_abandoned_watch_is_let_go(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
