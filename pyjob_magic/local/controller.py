@@ -18,13 +18,16 @@ from pyjob_magic.local.home import Home
 from pyjob_magic.local.keepsakes import Keepsakes
 from pyjob_magic.local.kubelet import COMPONENT, Kubelet
 from pyjob_magic.local.objects import (
+    GPUS,
     JOB_NAME,
+    PORT,
     QUEUED,
     Json,
     ended,
     labels,
     notes,
     owners,
+    placed,
     terminating,
     timestamp,
 )
@@ -59,7 +62,7 @@ class Controller:
         self.recorder = Recorder(store)
         self.kubelet = Kubelet(store, home, self.recorder)
         self.kubelet.on_end = self._pod_ended
-        self.placement = Placement(store, self.recorder, self.kubelet)
+        self.placement = Placement(store, self.recorder, self.kubelet, self._place_later)
         self.keepsakes = Keepsakes(home.keepsakes)
         self._dirty: dict[Key, None] = {}
         self._orphaned: list[str] = []
@@ -210,7 +213,7 @@ class Controller:
                 self._reconcile(key)
             await asyncio.sleep(0)
         if self.placement.stale:
-            with contained(then=partial(self._later, self.placement.say_again)):
+            with contained(then=self._place_later):
                 await self.placement.serve()
 
     def _later(self, what: Callable[..., object], *args: object) -> None:
@@ -221,6 +224,9 @@ class Controller:
             self._wake.set()
 
         asyncio.get_running_loop().call_later(_RETRY_SECONDS, again)
+
+    def _place_later(self) -> None:
+        self._later(self.placement.say_again)
 
     def _say_again(self) -> None:
         """Have the parts say what still holds, although it was said long ago."""
@@ -234,7 +240,7 @@ class Controller:
             self._dirty[job["metadata"]["namespace"], job["metadata"]["name"]] = None
         pods = list(self.store.objects(PODS))
         for pod in pods:
-            if "nodeName" in pod["spec"] and not ended(pod):
+            if placed(pod) and not ended(pod):
                 self.kubelet.start(pod)
             if terminating(pod):
                 self.delete_pod(pod)
@@ -362,7 +368,8 @@ class Controller:
         }
         if kind == "Pod":
             identity["generation"] = 1
-            meta = {**meta, "annotations": {**notes(obj), QUEUED: str(self.store.version)}}
+            given = {key: text for key, text in notes(obj).items() if key not in (GPUS, PORT)}
+            meta = {**meta, "annotations": {**given, QUEUED: str(self.store.version)}}
         self.store.create(resource, {**obj, "metadata": {**identity, **meta}})
         message = f"Created {kind.lower()}: {meta['name']}"
         self._remark(job, operator.Remark("Normal", f"SuccessfulCreate{kind}", message))

@@ -32,6 +32,11 @@ def replica_specs(job: Json) -> dict[str, Json]:
     return {kind: specs[kind] for kind in ("Master", "Worker") if kind in specs}
 
 
+def replica_count(job: Json) -> int:
+    """Return how many replicas a job should have, of all types."""
+    return sum(map(replicas, replica_specs(job).values()))
+
+
 def is_wanted(job: Json, name: str) -> bool:
     """Whether `name`, that of a replica of `job`, is one of those that it should have."""
     kind, _, index = name.removeprefix(f"{job['metadata']['name']}-").partition("-")

@@ -70,6 +70,11 @@ def owner_reference(job: Json) -> Json:
     }
 
 
+def placed(pod: Json) -> bool:
+    """Whether a pod was given a place by the scheduler; a node can be named by anybody."""
+    return PORT in notes(pod)
+
+
 def ended(pod: Json) -> bool:
     """Whether a pod has come to its end: Succeeded or Failed."""
     return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")

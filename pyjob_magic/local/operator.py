@@ -45,6 +45,7 @@ from pyjob_magic.local import conditions
 from pyjob_magic.local.dependents import (
     new_pod,
     new_service,
+    replica_count,
     replica_specs,
     restart_policy,
     selector,
@@ -299,7 +300,7 @@ class _Reconciler:
         known = sum(counts.get("failed", 0) for counts in statuses)
         failed = sum(pod["status"].get("phase") == "Failed" for pod in self._pods)
         alive = sum(not ended(pod) and not terminating(pod) for pod in self._pods)
-        return failed > known and alive != sum(map(replicas, self._specs.values())) and limit < 1
+        return failed > known and alive != replica_count(self._job) and limit < 1
 
     def _restartable(self, pod: Json) -> bool:
         kinds = {kind.lower(): spec for kind, spec in self._specs.items()}
@@ -459,11 +460,12 @@ class _Reconciler:
 
 
 def _by_index(objects: list[Json], kind: str) -> dict[int, Json]:
-    """Return the pods or services of one replica type by their index."""
+    """Return the pods or services of one replica type by their index, as far as they have one."""
     return {
-        int(labels(obj)[REPLICA_INDEX]): obj
+        int(index): obj
         for obj in objects
         if labels(obj).get(REPLICA_TYPE) == kind.lower()
+        and (index := labels(obj).get(REPLICA_INDEX, "")).isdecimal()
     }
 
 

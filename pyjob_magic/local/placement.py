@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from pyjob_magic.local import machine, operator, scheduler
 from pyjob_magic.local.caveats import caveats
-from pyjob_magic.local.dependents import is_wanted
+from pyjob_magic.local.dependents import is_wanted, replica_count
 from pyjob_magic.local.faults import contained
 from pyjob_magic.local.interpreter import interpreter
 from pyjob_magic.local.kubelet import COMPONENT, Kubelet
@@ -29,6 +29,7 @@ from pyjob_magic.local.objects import (
     ended,
     labels,
     notes,
+    placed,
     terminating,
     timestamp,
 )
@@ -39,6 +40,8 @@ from pyjob_magic.local.scheduler import Amounts, Group
 from pyjob_magic.local.store import Store
 
 SCHEDULER = "default-scheduler"
+_UNAVAILABLE = "0/1 nodes are available"
+_NOT_ALL = f"{_UNAVAILABLE}: waits for replicas of an earlier job of this name to end"
 
 
 @dataclass(frozen=True)
@@ -74,17 +77,18 @@ class Claim:
     @classmethod
     def of(cls, pod: Json) -> Claim:
         """Read it from a pod."""
-        meta, noted = pod["metadata"], notes(pod)
+        meta, noted, there = pod["metadata"], notes(pod), placed(pod)
+        ticket = noted.get(QUEUED, "")  # a pod of no job has none
         return cls(
             meta["namespace"],
             meta["name"],
             labels(pod).get(JOB_NAME, ""),
             controller_of(pod) or meta["uid"],
             scheduler.asks(pod),
-            int(noted.get(QUEUED, 0)),
-            "nodeName" in pod["spec"],
-            int(noted.get(PORT, 0)),
-            tuple(gpu for gpu in noted.get(GPUS, "").split(",") if gpu),
+            int(ticket if ticket.isdecimal() else meta["resourceVersion"]),
+            there,
+            int(noted[PORT]) if there else 0,
+            tuple(gpu for gpu in noted.get(GPUS, "").split(",") if gpu) if there else (),
         )
 
 
@@ -100,12 +104,17 @@ class Placement:
         Where pods and events are.
     kubelet
         Runs what has a place.
+    on_fault
+        Called when something could not be written; `say_again` makes the next try.
     """
 
-    def __init__(self, store: Store, recorder: Recorder, kubelet: Kubelet) -> None:
+    def __init__(
+        self, store: Store, recorder: Recorder, kubelet: Kubelet, on_fault: Callable[[], None]
+    ) -> None:
         self._store = store
         self._recorder = recorder
         self._kubelet = kubelet
+        self._on_fault = on_fault
         self._gpus: list[str] = []
         self._capacity: dict[str, Decimal] = {}
         self._claims: dict[str, Claim] = {}  # by pod uid; of pods that wait or may have processes
@@ -142,7 +151,7 @@ class Placement:
 
     def job_changed(self, job: Json) -> None:
         """Take note of a job that was stored."""
-        uid = job["metadata"]["uid"]
+        uid = _uid(job)
         if not operator.active(job):
             self.job_gone(uid)
             return
@@ -167,7 +176,8 @@ class Placement:
             return
         if uid in self._claims and self._claims[uid].placed:
             return  # its processes may live, whatever else changes
-        claim = self._claims[uid] = Claim.of(pod)
+        claim, before = Claim.of(pod), self._claims.get(uid)
+        self._claims[uid] = replace(claim, ticket=before.ticket) if before else claim
         self._stale = self._stale or not claim.placed
 
     def pod_gone(self, uid: str) -> None:
@@ -176,7 +186,7 @@ class Placement:
         self._stale = self._claims.pop(uid, None) is not None or self._stale
 
     def say_again(self) -> None:
-        """Tell pods again why they wait: what was said has been forgotten."""
+        """Look at the pods that wait again, and tell them again why they do."""
         self._refused.clear()
         self._stale = True
 
@@ -192,17 +202,17 @@ class Placement:
         groups = [self._group(claims) for claims in waiting]
         verdicts = scheduler.schedule(groups, self._used(), self._capacity)
         for claims, verdict in zip(waiting, verdicts, strict=True):
-            admitted = [uid for uid, claim in claims.items() if claim.name in verdict.admitted]
-            message = f"0/1 nodes are available: {verdict.why}"
-            others = (uid for uid in claims if uid not in admitted)
+            names, message = set(verdict.admitted), f"{_UNAVAILABLE}: {verdict.why}"
+            admitted = [uid for uid, claim in claims.items() if claim.name in names]
+            others = (uid for uid, claim in claims.items() if claim.name not in names)
             untold = [uid for uid in others if self._refused.get(uid) != message]
             if admitted or untold:
                 await asyncio.sleep(0)  # others want to be served, too
             if self._closed:
                 return
-            with contained():
+            with contained(then=self._on_fault):
                 self._admit(admitted)
-            with contained():
+            with contained(then=self._on_fault):
                 self._refuse(untold, message)
 
     def _waiting(self) -> list[dict[str, Claim]]:
@@ -251,7 +261,11 @@ class Placement:
         if gone or (job and not operator.active(job)):
             self._stale = True  # things have changed while others were served
             return
-        port = self._port(pods[0])
+        siblings = self._store.owned(PODS, controller_of(pods[0]) or "")
+        if job and len(siblings) < replica_count(job) and not self._places.get(_uid(job)):
+            self._refuse(uids, _NOT_ALL)
+            return
+        port = self._port(siblings)
         taken = {gpu for claim in self.holders() for gpu in claim.gpus}
         free = [gpu for gpu in self._gpus if gpu not in taken]
         with self._store.transaction():
@@ -268,9 +282,8 @@ class Placement:
         """Keep a place for a replica as long as its job is active, whatever becomes of the pod."""
         self._places.setdefault(claim.owner, {})[claim.name] = claim.asks
 
-    def _port(self, pod: Json) -> int:
-        """Return where the job of a pod meets: where it did before, else a new port."""
-        siblings = self._store.owned(PODS, controller_of(pod) or "")
+    def _port(self, siblings: list[Json]) -> int:
+        """Return where these pods of one job meet: where they did before, else a new port."""
         ports = [int(notes(sibling)[PORT]) for sibling in siblings if PORT in notes(sibling)]
         return ports[0] if ports else free_port({claim.port for claim in self.holders()})
 
@@ -325,12 +338,17 @@ class Placement:
         claim = self._claims.get(uid)
         pod = self._store.find(PODS, claim.namespace, claim.name) if claim else None
         waits = pod and pod["metadata"]["uid"] == uid and not (ended(pod) or terminating(pod))
-        return pod if waits and pod and "nodeName" not in pod["spec"] else None
+        return pod if waits and pod and not placed(pod) else None
 
     def _job_of(self, pod: Json) -> Json | None:
         name = labels(pod).get(JOB_NAME, "")
         job = self._store.find(JOBS, pod["metadata"]["namespace"], name)
         return job if job and job["metadata"]["uid"] == controller_of(pod) else None
+
+
+def _uid(job: Json) -> str:
+    uid: str = job["metadata"]["uid"]
+    return uid
 
 
 def _first(claims: dict[str, Claim]) -> Claim:

@@ -341,6 +341,16 @@ def test_scaling_up_makes_what_is_missing() -> None:
     assert {"name": "WORLD_SIZE", "value": "4"} in env
 
 
+def test_a_pod_that_has_lost_its_index_is_passed_over() -> None:
+    """Somebody has changed its labels; the replica is made again."""
+    world = started(a_job(workers=1))
+    lost = world.pods.pop("j-worker-0")
+    lost["metadata"]["labels"]["training.kubeflow.org/replica-index"] = "first"
+    world.pods["lost"] = lost
+    world.step()
+    assert sorted(world.pods) == ["j-master-0", "j-worker-0", "lost"]
+
+
 def test_a_replica_type_that_is_taken_away_is_left_alone() -> None:
     """Its pods and its last count stay, as upstream leaves them."""
     world = started(a_job(workers=1))

@@ -60,7 +60,7 @@ def kill(home: Home) -> None:
 
 
 def gpu(api: Api, pod: str) -> str:
-    return api.wait_log(pod, "gpu").split()[1]
+    return api.wait_log(pod, "gpu").partition(" ")[2].strip()
 
 
 def tell(home: Home, api: Api, pod: str) -> None:
@@ -118,6 +118,33 @@ def test_a_replica_that_chooses_among_gpus_chooses_among_its_own(gpu_api: Api) -
     assert gpu(gpu_api, "second-master-0") == "7"
 
 
+def test_a_template_cannot_help_itself(gpu_api: Api) -> None:
+    """Who gets what is written into pods by the scheduler alone."""
+    noted = {"pyjob-magic/gpus": "0,1,2,3", "pyjob-magic/port": "x", "pyjob-magic/queued": "-"}
+    manifest = a_job("a", SHOW, container=ONE_GPU)
+    template = manifest["spec"]["pytorchReplicaSpecs"]["Master"]["template"]
+    template["metadata"] = {"annotations": noted | {"mine": "stays"}}
+    gpu_api.submit(manifest)
+    assert gpu(gpu_api, "a-master-0") in ("4", "7")
+    assert gpu_api.pod("a-master-0")["metadata"]["annotations"]["mine"] == "stays"
+
+
+def test_a_pod_that_names_its_node_waits_like_the_others(gpu_api: Api) -> None:
+    """It gets its GPU when there is one, and behind those who came first."""
+    gpu_api.submit(a_job("a", HOLD, workers=1, container=ONE_GPU))
+    gpu(gpu_api, "a-worker-0")
+    main = {"name": "main", "image": "i", "command": ["python", "-c", SHOW], **ONE_GPU}
+    spec = {"containers": [main], "restartPolicy": "Never", "nodeName": "elsewhere"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "alone"}, "spec": spec}
+    assert gpu_api.http.post(gpu_api.core("pods"), json=pod).status_code == 201
+    gpu_api.submit(a_job("b", SHOW, container=ONE_GPU))
+    waits(gpu_api, "alone", "0 of 2 are free")
+    waits(gpu_api, "b-master-0", f"waits for {gpu_api.namespace}/alone, which came first")
+    gpu_api.http.delete(f"{gpu_api.jobs}/a")
+    gpu_api.wait_phase("alone", "Succeeded")
+    gpu_api.wait("b", "Succeeded")
+
+
 def test_gpus_are_not_given_twice_across_a_restart(own_home: Home) -> None:
     """Nor while the API is away, nor when it comes back and takes stock."""
     with running(own_home) as api:
@@ -142,6 +169,25 @@ def test_a_replica_that_still_ends_keeps_its_gpu(gpu_api: Api) -> None:
     waits(gpu_api, "b-master-0", "0 of 2 are free")
     gpu_api.wait("b", "Succeeded")
     assert not [name for name in gpu_api.pods() if name.startswith("a-")]
+
+
+def test_no_replica_starts_before_all_can_be_made(gpu_api: Api) -> None:
+    """One of an earlier job of the same name still ends; the new job starts as a whole."""
+    stubborn = (
+        "import signal\nif os.environ['RANK'] == '1':"
+        " signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    )
+    pod = {"terminationGracePeriodSeconds": 2}
+    gpu_api.submit(a_job("a", "import os; " + stubborn + HOLD, workers=1, pod=pod))
+    for name in ("a-master-0", "a-worker-0"):
+        gpu(gpu_api, name)
+    gpu_api.http.delete(f"{gpu_api.jobs}/a")
+
+    gpu_api.submit(a_job("a", HOLD, workers=1))
+
+    waits(gpu_api, "a-master-0", "waits for replicas of an earlier job of this name to end")
+    gpu_api.wait("a", "Running")
+    gpu_api.wait_phase("a-worker-0", "Running")
 
 
 def test_a_replica_that_is_made_again_gets_its_place_back(gpu_api: Api) -> None:
