@@ -38,6 +38,24 @@ def rest(opened: socket.socket) -> bytes:
     return received
 
 
+def until(opened: socket.socket, text: bytes) -> bytes:
+    """Return what comes, up to the part that `text` comes with."""
+    received = b""
+    while text not in received:
+        received += opened.recv(65536)
+    return received
+
+
+def answer(opened: socket.socket) -> bytes:
+    """Return one answer whose length is told; head and body may come apart."""
+    received = until(opened, b"\r\n\r\n")
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+    while len(body) < length:
+        body += opened.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
 def status(answer: bytes) -> int:
     """Return the status code of an answer; 0 if there is none."""
     return int(answer.split(b" ", 2)[1]) if answer else 0
