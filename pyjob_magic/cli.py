@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from pyjob_magic.errors import PyJobError, TargetError
 from pyjob_magic.local import launcher
@@ -39,7 +40,16 @@ def _parser() -> argparse.ArgumentParser:
     stop = _add(commands, "stop", _stop, "stop the embedded API")
     stop.add_argument("--force", action="store_true", help="end jobs that are active, too")
     _add(commands, "status", _status, "tell whether the embedded API runs")
-    _add(commands, "kubeconfig", _kubeconfig, "print a kubeconfig for the embedded API")
+    kubeconfig = _add(
+        commands, "kubeconfig", _kubeconfig, "print a kubeconfig for the embedded API"
+    )
+    kubeconfig.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write it into FILE, which only you can read: it holds the token",
+    )
     _add(commands, "demo", _demo, "train the quickstart notebook and print what it shows")
     return parser
 
@@ -93,12 +103,13 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
-def _kubeconfig(_options: argparse.Namespace) -> int:
-    """Print how other clients reach the embedded API; it holds the token."""
+def _kubeconfig(options: argparse.Namespace) -> int:
+    """Print, or write into a file of mode 0600, how other clients reach the embedded API; it holds the token."""
     import base64
 
     import yaml
 
+    from pyjob_magic.local import private
     from pyjob_magic.local.certificates import Certificates
 
     home = Home.default()
@@ -121,7 +132,11 @@ def _kubeconfig(_options: argparse.Namespace) -> int:
         "contexts": [{"name": name, "context": context}],
         "current-context": name,
     }
-    print(yaml.safe_dump(config, sort_keys=False), end="")
+    text = yaml.safe_dump(config, sort_keys=False)
+    if options.output is None:
+        print(text, end="")
+    else:
+        private.write(options.output.absolute(), text)
     _tell_lost_ports(running)
     return 0
 

@@ -71,6 +71,15 @@ def test_the_status_tells_what_somebody_may_want_to_know(run: Run, home: Home) -
     job.delete()
 
 
+def test_a_kubeconfig_in_a_file_is_for_nobody_else(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "local.yaml"
+    assert run("kubeconfig", "--output", str(file)) == (0, "", "")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.read_text() == run("kubeconfig")[1]
+    code, _, why = run("kubeconfig", "--output", str(tmp_path / "no" / "where.yaml"))
+    assert (code, "No such file or directory" in why) == (1, True)
+
+
 def test_the_kubeconfig_is_whole(run: Run, home: Home) -> None:
     code, printed, _ = run("kubeconfig")
     assert code == 0
