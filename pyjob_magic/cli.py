@@ -104,7 +104,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _kubeconfig(options: argparse.Namespace) -> int:
-    """Print, or write into a file of mode 0600, how other clients reach the embedded API; it holds the token."""
+    """Tell how other clients reach the embedded API; what is told holds the token."""
     import base64
 
     import yaml
