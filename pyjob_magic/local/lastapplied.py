@@ -11,22 +11,29 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pyjob_magic.local import typed
 from pyjob_magic.local.fields import NONE, Fields
 from pyjob_magic.local.objects import Json
 from pyjob_magic.local.structure import canonical
+from pyjob_magic.local.typed import claimed, compare
 
+MANAGER = "kubectl-client-side-apply"
 _ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
 _LONGEST = 262_144  # bytes that an object may have of annotations
 
 
-def claimed(schema: Json, obj: Json) -> Fields:
-    """Return the fields of `obj` that still are as the annotation has them."""
+def kept(schema: Json, obj: Json) -> Fields:
+    """Return the fields of `obj` that kubectl has set and nobody has changed since.
+
+    With them the annotation itself; none if there is none, or it makes no sense.
+    """
     try:
         last = json.loads(_annotations(obj).get(_ANNOTATION, ""))
     except (RecursionError, TypeError, ValueError):
         return NONE
-    return typed.claimed(schema, last) - typed.compare(schema, last, obj).any
+    if not isinstance(last, dict):
+        return NONE
+    noted = claimed(schema, {"metadata": {"annotations": {_ANNOTATION: ""}}})
+    return noted | (compare(schema, {}, last).added - compare(schema, last, obj).any)
 
 
 def refreshed(obj: Json, applied: Json) -> Json:

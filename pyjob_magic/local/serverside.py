@@ -1,8 +1,9 @@
 """Server-side apply: merge what a manager wants into an object, and know who owns what.
 
 An object carries ``managedFields`` from its first apply on. The fields that are there by then
-belong to the manager ``before-first-apply``; from then on updates are tracked, too. So it was in
-Kubernetes before it began to track objects from their creation.
+belong to the manager ``before-first-apply``, but for those that kubectl has applied from the
+client's side; from then on updates are tracked, too. So it was in Kubernetes before it began to
+track objects from their creation.
 
 Source: ``sigs.k8s.io/structured-merge-diff`` ``merge/update.go``; ``k8s.io/apimachinery``
 ``pkg/util/managedfields/internal``.
@@ -162,7 +163,7 @@ class FieldManager:
         """Raise 409 if fields of other managers changed."""
         taken = changes.taken
         if self.name == _KUBECTL:
-            taken -= lastapplied.claimed(self.schema, base)
+            taken -= lastapplied.kept(self.schema, base)
         conflicts = [
             (manager, text(path))
             for manager in sorted(claims)
@@ -195,8 +196,10 @@ class FieldManager:
 
     def _before_first_apply(self, base: Json) -> Claims:
         """Return the claims to an object that carries none."""
-        fields = self._owned(compare(self.schema, {}, base).added)
-        return {self._as(UPDATE, _BEFORE): Claim(fields, self.now)} if fields else {}
+        there = self._owned(compare(self.schema, {}, base).added)
+        by_kubectl = there & lastapplied.kept(self.schema, base)
+        fields = {_BEFORE: there - by_kubectl, lastapplied.MANAGER: by_kubectl}
+        return {self._as(UPDATE, name): Claim(own, self.now) for name, own in fields.items() if own}
 
     def _owned(self, fields: Fields) -> Fields:
         """Leave out what nobody owns, and what is changed elsewhere."""

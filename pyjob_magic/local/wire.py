@@ -27,6 +27,7 @@ _METADATA = (
     "annotations",
     "ownerReferences",
     "finalizers",
+    "managedFields",
 )
 
 
