@@ -19,7 +19,7 @@ import httpx
 import psutil
 import pytest
 
-from pyjob_magic.local import launcher
+from pyjob_magic.local import launcher, private
 from pyjob_magic.local.home import Home
 from tests.local.api import Api, a_job
 from tests.local.test_launcher import kill, running
@@ -33,7 +33,7 @@ PAUSE = 0.04  # seconds between two objects
 # What a notebook's kernel does: it has an API started, and stays.
 KERNEL = """
 import sys
-from pyjob_magic.local import launcher
+from pyjob_magic.local import launcher, private
 launcher.ensure_running()
 sys.stdin.read()
 """
@@ -185,7 +185,7 @@ def live_and_die(home: Home, rng: random.Random) -> None:
     for api in apis:
         api.kill()
     kernel.communicate()
-    psutil.wait_procs(apis, 20)
+    eventually(lambda: not private.is_locked(home.lock))
 
 
 @pytest.mark.timeout(300)
