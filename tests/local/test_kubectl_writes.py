@@ -1,0 +1,184 @@
+"""`kubectl`, as it is: what it changes on the embedded API."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.local.api import Api, a_job
+from tests.local.kubectl import Kubectl, needs_kubectl
+from tests.state import eventually
+
+pytestmark = needs_kubectl
+
+ENDLESS = "import time; print('up', flush=True); time.sleep(600)"
+APPLY = ("apply", "--server-side", "--filename", "-")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lend one home directory to all tests, so that they find what was discovered before."""
+    return tmp_path_factory.mktemp("kubectl")
+
+
+@pytest.fixture
+def kubectl(api: Api, kubeconfig: Path, home: Path) -> Kubectl:
+    return Kubectl(kubeconfig, home, api.namespace)
+
+
+def text(job: dict[str, Any]) -> str:
+    return json.dumps(job)
+
+
+def scaled(job: dict[str, Any], workers: int) -> dict[str, Any]:
+    other = copy.deepcopy(job)
+    other["spec"]["pytorchReplicaSpecs"]["Worker"]["replicas"] = workers
+    return other
+
+
+def workers(api: Api) -> int:
+    count: int = api.job("j")["spec"]["pytorchReplicaSpecs"]["Worker"]["replicas"]
+    return count
+
+
+def test_from_creation_to_deletion(kubectl: Kubectl, api: Api) -> None:
+    """Create, follow the log, wait for the end, delete: a job's whole life from a terminal."""
+    code = "import os; print('rank', os.environ['RANK'])"
+    created = kubectl("create", "--filename", "-", text=text(a_job(code=code, workers=1)))
+    assert created == "pytorchjob.kubeflow.org/j created\n"
+
+    done = kubectl("wait", "--for=condition=Succeeded", "pytorchjob/j", "--timeout=30s")
+    assert done == "pytorchjob.kubeflow.org/j condition met\n"
+    assert kubectl("logs", "j-worker-0") == "rank 1\n"
+
+    assert "deleted" in kubectl("delete", "pytorchjob", "j", "--timeout=30s")
+    eventually(lambda: kubectl("get", "pods,services,pytorchjobs", "--output", "name") == "")
+
+
+def test_a_log_is_followed_to_its_end(kubectl: Kubectl, api: Api) -> None:
+    code = "import time\nfor n in range(3): print(n, flush=True); time.sleep(0.2)"
+    api.submit(a_job(code=code))
+    api.wait_log("j-master-0", "0")
+    assert kubectl("logs", "--follow", "j-master-0") == "0\n1\n2\n"
+
+
+def test_the_log_of_the_run_before(kubectl: Kubectl, api: Api) -> None:
+    """`--previous` after a restart in place; with times, if they are asked for."""
+    code = (
+        "import os, sys, time\n"
+        "if not os.path.exists('seen'):\n"
+        "    open('seen', 'w'); print('first'); sys.exit(1)\n"
+        "print('second', flush=True); time.sleep(600)"
+    )
+    api.submit(a_job(code=code, policy="OnFailure"))
+    api.wait_log("j-master-0", "second")
+    assert kubectl("logs", "--previous", "j-master-0") == "first\n"
+    assert kubectl("logs", "j-master-0", "--timestamps").endswith("Z second\n")
+
+
+def test_apply_from_the_clients_side(kubectl: Kubectl, api: Api) -> None:
+    job = a_job(workers=1, suspend=True)
+    words = [kubectl("apply", "--filename", "-", text=text(j)) for j in (job, job, scaled(job, 2))]
+    assert [word.split()[-1] for word in words] == ["created", "unchanged", "configured"]
+    assert workers(api) == 2
+
+
+def test_apply_on_the_servers_side(kubectl: Kubectl, api: Api) -> None:
+    """Twice is as good as once; what others have changed is a conflict, until it is forced."""
+    job = a_job(workers=1, suspend=True)
+    kubectl(*APPLY, text=text(job))
+    api.wait("j", "Suspended")
+    version = api.job("j")["metadata"]["resourceVersion"]
+    kubectl(*APPLY, text=text(job))
+    assert api.job("j")["metadata"]["resourceVersion"] == version
+
+    kubectl("scale", "pytorchjob/j", "--replicas=3")
+    refused = kubectl.run(*APPLY, text=text(job))
+    assert refused.returncode == 1
+    assert ".spec.pytorchReplicaSpecs.Worker.replicas" in refused.stderr
+    assert workers(api) == 3
+
+    kubectl(*APPLY, "--force-conflicts", text=text(job))
+    assert workers(api) == 1
+
+
+def test_what_is_no_longer_applied_goes(kubectl: Kubectl, api: Api) -> None:
+    job = a_job(suspend=True)
+    job["metadata"]["labels"] = {"a": "1", "b": "2"}
+    kubectl(*APPLY, text=text(job))
+    kubectl("label", "pytorchjob", "j", "c=3")
+    del job["metadata"]["labels"]["a"]
+    kubectl(*APPLY, text=text(job))
+    assert api.job("j")["metadata"]["labels"] == {"b": "2", "c": "3"}
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_a_dry_run_changes_nothing(kubectl: Kubectl, api: Api, side: str) -> None:
+    made = kubectl("create", f"--dry-run={side}", "--filename", "-", text=text(a_job()))
+    assert made == f"pytorchjob.kubeflow.org/j created ({side} dry run)\n".replace("(client ", "(")
+    assert api.http.get(api.jobs).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "patch"),
+    [
+        ("json", [{"op": "replace", "path": "/spec/runPolicy/backoffLimit", "value": 7}]),
+        ("merge", {"spec": {"runPolicy": {"backoffLimit": 7}}}),
+    ],
+)
+def test_patches(kubectl: Kubectl, api: Api, kind: str, patch: Any) -> None:
+    api.submit(a_job(suspend=True, backoffLimit=1))
+    kubectl("patch", "pytorchjob", "j", "--type", kind, "--patch", json.dumps(patch))
+    assert api.job("j")["spec"]["runPolicy"] == {"suspend": True, "backoffLimit": 7}
+
+
+def test_lists_of_custom_resources_do_not_merge(kubectl: Kubectl, api: Api) -> None:
+    """A real server refuses the patch that kubectl sends if no other is asked for."""
+    api.submit(a_job(suspend=True))
+    refused = kubectl.run("patch", "pytorchjob", "j", "--patch", '{"spec": {}}')
+    assert "strategic-merge-patch+json is not supported" in refused.stderr
+
+
+def test_config_maps_merge(kubectl: Kubectl) -> None:
+    kubectl("create", "configmap", "c", "--from-literal=a=1", "--from-literal=b=2")
+    kubectl("patch", "configmap", "c", "--patch", '{"data": {"a": null, "c": "3"}}')
+    data = json.loads(kubectl("get", "configmap", "c", "--output", "jsonpath={.data}"))
+    assert data == {"b": "2", "c": "3"}
+
+
+def test_labels_and_notes(kubectl: Kubectl, api: Api) -> None:
+    api.submit(a_job(suspend=True))
+    kubectl("label", "pytorchjob", "j", "team=a")
+    kubectl("annotate", "pytorchjob", "j", "note=why")
+    kubectl("label", "pytorchjob", "j", "team-")
+    meta = api.job("j")["metadata"]
+    assert (meta["labels"], meta["annotations"]) == ({}, {"note": "why"})
+
+
+def test_scaling_changes_what_runs(kubectl: Kubectl, api: Api) -> None:
+    api.submit(a_job(code=ENDLESS, workers=1))
+    api.wait_log("j-worker-0", "up")
+    kubectl("scale", "pytorchjob/j", "--replicas=2")
+    api.wait_log("j-worker-1", "up")
+    kubectl("scale", "pytorchjob/j", "--replicas=1")
+    eventually(lambda: "j-worker-1" not in api.pods())
+    refused = kubectl.run("scale", "pytorchjob/j", "--replicas=5", "--current-replicas=9")
+    assert refused.returncode == 1
+
+
+def test_deleting_with_its_replicas_first(kubectl: Kubectl, api: Api) -> None:
+    api.submit(a_job(code=ENDLESS))
+    api.wait_log("j-master-0", "up")
+    kubectl("delete", "pytorchjob", "j", "--cascade=foreground", "--timeout=30s")
+    assert api.pods() == {}
+
+
+def test_what_the_server_refuses_is_said_in_its_words(kubectl: Kubectl) -> None:
+    job = a_job()
+    job["spec"]["pytorchReplicaSpecs"]["Master"]["replicas"] = 2
+    refused = kubectl.run("create", "--filename", "-", text=text(job))
+    assert "spec.pytorchReplicaSpecs[Master].replicas: Forbidden: must be 1" in refused.stderr
