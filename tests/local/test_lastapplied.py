@@ -50,6 +50,17 @@ def test_kubectl_conflicts_with_what_others_have_changed_since() -> None:
         manager("kubectl").apply(obj, a_map(a="2", b="2"))
 
 
+def test_what_kubectl_applied_from_the_client_is_told_from_the_rest() -> None:
+    """So that kubectl, when it takes over what is its own, takes nothing else."""
+    obj = live(json.dumps(a_map(a="1", b="1")), a="1", b="changed", c="1")
+    entries = manager("other").apply(obj, a_map(d="1"))["metadata"]["managedFields"]
+    assert {entry["manager"]: entry["fieldsV1"]["f:data"] for entry in entries} == {
+        "kubectl-client-side-apply": {".": {}, "f:a": {}},
+        "before-first-apply": {"f:b": {}, "f:c": {}},
+        "other": {"f:d": {}},
+    }
+
+
 def test_what_kubectl_applies_is_noted_for_the_client() -> None:
     obj = manager("kubectl").apply(live(json.dumps(a_map(a="1")), a="1"), a_map(a="2"))
     assert last(obj) == a_map(a="2")
