@@ -14,6 +14,7 @@ import pytest
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.launcher import Endpoint, ensure_running
 from tests.local.api import Api
+from tests.local.kubectl import Kubectl
 from tests.state import VARIABLE, temporary_home
 
 # Restarts after the first wait this long, doubled each time; Kubernetes begins with 10 s.
@@ -59,6 +60,17 @@ def kubeconfig(
     path = tmp_path_factory.mktemp("kubeconfig") / "config"
     path.write_bytes(printed.stdout)
     return path
+
+
+@pytest.fixture(scope="session")
+def kubectl_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lend one home directory to all tests, so that they find what was discovered before."""
+    return tmp_path_factory.mktemp("kubectl")
+
+
+@pytest.fixture
+def kubectl(api: Api, kubeconfig: Path, kubectl_home: Path) -> Kubectl:
+    return Kubectl(kubeconfig, kubectl_home, api.namespace)
 
 
 @pytest.fixture

@@ -17,18 +17,7 @@ pytestmark = needs_kubectl
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lend one home directory to all tests, so that they find what was discovered before."""
-    return tmp_path_factory.mktemp("kubectl")
-
-
-@pytest.fixture
-def kubectl(api: Api, kubeconfig: Path, home: Path) -> Kubectl:
-    return Kubectl(kubeconfig, home, api.namespace)
-
-
-@pytest.fixture(scope="module")
-def reader(http: httpx.Client, kubeconfig: Path, home: Path) -> Iterator[Kubectl]:
+def reader(http: httpx.Client, kubeconfig: Path, kubectl_home: Path) -> Iterator[Kubectl]:
     """Lend a namespace with a job whose master runs and whose worker has failed."""
     api = Api(http, "kubectl-reads")
     code = "import os, sys, time; os.environ['RANK'] == '1' and sys.exit(3); time.sleep(600)"
@@ -46,7 +35,7 @@ def reader(http: httpx.Client, kubeconfig: Path, home: Path) -> Iterator[Kubectl
             "data": {"text": "hello"},
         },
     ).raise_for_status()
-    yield Kubectl(kubeconfig, home, api.namespace)
+    yield Kubectl(kubeconfig, kubectl_home, api.namespace)
     api.clear()
 
 

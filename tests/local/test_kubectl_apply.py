@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.local.api import Api, a_job
+from tests.local.api import a_job
 from tests.local.kubectl import Kubectl, needs_kubectl
 
 pytestmark = needs_kubectl
 
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def kubectl(api: Api, kubeconfig: Path, tmp_path: Path) -> Kubectl:
-    return Kubectl(kubeconfig, tmp_path, api.namespace)
 
 
 def a_manifest(team: str = "", **spec: Any) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,33 +14,10 @@ from tests.state import eventually
 pytestmark = needs_kubectl
 
 ENDLESS = "import time; print('up', flush=True); time.sleep(600)"
-APPLY = ("apply", "--server-side", "--filename", "-")
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lend one home directory to all tests, so that they find what was discovered before."""
-    return tmp_path_factory.mktemp("kubectl")
-
-
-@pytest.fixture
-def kubectl(api: Api, kubeconfig: Path, home: Path) -> Kubectl:
-    return Kubectl(kubeconfig, home, api.namespace)
 
 
 def text(job: dict[str, Any]) -> str:
     return json.dumps(job)
-
-
-def scaled(job: dict[str, Any], workers: int) -> dict[str, Any]:
-    other = copy.deepcopy(job)
-    other["spec"]["pytorchReplicaSpecs"]["Worker"]["replicas"] = workers
-    return other
-
-
-def workers(api: Api) -> int:
-    count: int = api.job("j")["spec"]["pytorchReplicaSpecs"]["Worker"]["replicas"]
-    return count
 
 
 def test_from_creation_to_deletion(kubectl: Kubectl, api: Api) -> None:
@@ -80,42 +55,6 @@ def test_the_log_of_the_run_before(kubectl: Kubectl, api: Api) -> None:
     assert kubectl("logs", "j-master-0", "--timestamps").endswith("Z second\n")
 
 
-def test_apply_from_the_clients_side(kubectl: Kubectl, api: Api) -> None:
-    job = a_job(workers=1, suspend=True)
-    words = [kubectl("apply", "--filename", "-", text=text(j)) for j in (job, job, scaled(job, 2))]
-    assert [word.split()[-1] for word in words] == ["created", "unchanged", "configured"]
-    assert workers(api) == 2
-
-
-def test_apply_on_the_servers_side(kubectl: Kubectl, api: Api) -> None:
-    """Twice is as good as once; what others have changed is a conflict, until it is forced."""
-    job = a_job(workers=1, suspend=True)
-    kubectl(*APPLY, text=text(job))
-    api.wait("j", "Suspended")
-    version = api.job("j")["metadata"]["resourceVersion"]
-    kubectl(*APPLY, text=text(job))
-    assert api.job("j")["metadata"]["resourceVersion"] == version
-
-    kubectl("scale", "pytorchjob/j", "--replicas=3")
-    refused = kubectl.run(*APPLY, text=text(job))
-    assert refused.returncode == 1
-    assert ".spec.pytorchReplicaSpecs.Worker.replicas" in refused.stderr
-    assert workers(api) == 3
-
-    kubectl(*APPLY, "--force-conflicts", text=text(job))
-    assert workers(api) == 1
-
-
-def test_what_is_no_longer_applied_goes(kubectl: Kubectl, api: Api) -> None:
-    job = a_job(suspend=True)
-    job["metadata"]["labels"] = {"a": "1", "b": "2"}
-    kubectl(*APPLY, text=text(job))
-    kubectl("label", "pytorchjob", "j", "c=3")
-    del job["metadata"]["labels"]["a"]
-    kubectl(*APPLY, text=text(job))
-    assert api.job("j")["metadata"]["labels"] == {"b": "2", "c": "3"}
-
-
 @pytest.mark.parametrize("side", ["client", "server"])
 def test_a_dry_run_changes_nothing(kubectl: Kubectl, api: Api, side: str) -> None:
     made = kubectl("create", f"--dry-run={side}", "--filename", "-", text=text(a_job()))
@@ -141,13 +80,6 @@ def test_lists_of_custom_resources_do_not_merge(kubectl: Kubectl, api: Api) -> N
     api.submit(a_job(suspend=True))
     refused = kubectl.run("patch", "pytorchjob", "j", "--patch", '{"spec": {}}')
     assert "strategic-merge-patch+json is not supported" in refused.stderr
-
-
-def test_config_maps_merge(kubectl: Kubectl) -> None:
-    kubectl("create", "configmap", "c", "--from-literal=a=1", "--from-literal=b=2")
-    kubectl("patch", "configmap", "c", "--patch", '{"data": {"a": null, "c": "3"}}')
-    data = json.loads(kubectl("get", "configmap", "c", "--output", "jsonpath={.data}"))
-    assert data == {"b": "2", "c": "3"}
 
 
 def test_labels_and_notes(kubectl: Kubectl, api: Api) -> None:
