@@ -91,11 +91,15 @@ class Certificates:
 
 
 def _written(file: Path) -> float:
-    """Return when a file was written, in seconds since the epoch; the epoch if it never was."""
+    """Return when a file was written, in seconds since the epoch; the epoch if it never was.
+
+    A power failure may leave an empty one.
+    """
     try:
-        return file.stat().st_mtime
+        found = file.stat()
     except FileNotFoundError:
         return 0.0
+    return found.st_mtime if found.st_size else 0.0
 
 
 def _is_due(written: float, days: int, now: float) -> bool:

@@ -6,6 +6,7 @@ It is woken by changes of the store and by the deadlines that the operator names
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -35,6 +36,7 @@ from pyjob_magic.local.placement import Placement
 from pyjob_magic.local.process import Process, kill_pod
 from pyjob_magic.local.recorder import Recorder
 from pyjob_magic.local.resources import CONFIG_MAPS, JOBS, PODS, SECRETS, SERVICES
+from pyjob_magic.local.storage import StorageError
 from pyjob_magic.local.store import Change, Store
 
 _DEPENDENTS = {"Pod": PODS, "Service": SERVICES}
@@ -42,7 +44,10 @@ _OWNERS = {JOBS.kind: JOBS, PODS.kind: PODS, CONFIG_MAPS.kind: CONFIG_MAPS}
 _COLLECTED = (SERVICES, CONFIG_MAPS, SECRETS)  # go with the job that owns them
 _LONGEST_GRACE = 86_400.0
 _RETRY_SECONDS = 10.0
+_LOOK_SECONDS = 1.0  # between two looks whether the store can be written
 Key = tuple[str, str]  # namespace and name of a job
+
+_log = logging.getLogger(__name__)
 
 
 class Controller:
@@ -75,13 +80,23 @@ class Controller:
     async def run(self) -> None:
         """Work until cancelled."""
         gpus = await asyncio.to_thread(machine.gpus)
-        nodes.register(self.store, machine.name(), machine.capacity(len(gpus)), time.time())
-        self._take_over()
-        self.placement.open(gpus)
-        self.in_charge.set()
+        while not self._take_charge(gpus):
+            await asyncio.sleep(_LOOK_SECONDS)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._work())
             group.create_task(self.recorder.expire(self._say_again))
+
+    def _take_charge(self, gpus: list[str]) -> bool:
+        """Begin to work; return False if the store cannot be written now."""
+        try:
+            nodes.register(self.store, machine.name(), machine.capacity(len(gpus)), time.time())
+            self._take_over()
+        except StorageError as error:
+            _log.error("%s", error)
+            return False
+        self.placement.open(gpus)
+        self.in_charge.set()
+        return True
 
     def resume(self) -> None:
         """Go on where the store could not be written, as after a start."""

@@ -93,6 +93,12 @@ def test_a_certificate_is_renewed_before_its_end_and_the_authority_stays(
     assert asyncio.run(certificates.context()) is first
 
 
+def test_what_a_power_failure_has_emptied_is_made_again(directory: Path) -> None:
+    Certificates(directory).ensure()
+    (directory / "authority.pem").write_text("")
+    assert "-----BEGIN CERTIFICATE-----" in Certificates(directory).authority()
+
+
 def test_nothing_is_renewed_without_need(directory: Path) -> None:
     Certificates(directory).ensure()
     aged(directory / "authority.pem", 2000)
@@ -148,6 +154,7 @@ def test_a_kubeconfig_outlives_the_api(own_home: Home) -> None:
     assert kubeconfig(own_home) == config
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what a process has mapped")
 def test_the_api_does_without_what_makes_certificates(own_home: Home) -> None:
     """It weighs 7 MB; `pyjob-magic kubeconfig` has it for as long as it runs."""
     config = kubeconfig(own_home)

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -226,6 +227,19 @@ def test_a_locked_database_is_said_and_goes_by(own_home: Home) -> None:
             assert "is locked by another program: close it" in response.json()["message"]
         api.submit(a_job("second"))
         api.wait("second", "Succeeded")
+
+
+def test_an_api_that_cannot_write_at_first_takes_over_later(with_a_job: Home) -> None:
+    """What would need the replicas that it does not know yet waits for that."""
+    with closing(sqlite3.connect(with_a_job.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with running(with_a_job) as api, ThreadPoolExecutor() as pool:
+            deleted = pool.submit(api.http.delete, f"{api.core('pods')}/j-master-0")
+            eventually(lambda: "is locked by another program" in with_a_job.log.read_text())
+            assert api.log("j-master-0") == "up\n"
+            other.execute("ROLLBACK")
+            assert deleted.result().status_code == 200
+            eventually(lambda: not jobs_run(with_a_job))
 
 
 def test_a_job_whose_end_could_not_be_stored_goes_on(own_home: Home, tmp_path: Path) -> None:
