@@ -24,6 +24,7 @@ _VERSION = 1
 _KEEP = 4096  # entries of the history
 _KEEP_BYTES = 32 * 2**20
 _SLACK = 8  # the history is cut when it has grown by one part in so many beyond that
+_MOST_BYTES = _KEEP_BYTES + _KEEP_BYTES // _SLACK
 _SCHEMA = (
     """
     CREATE TABLE objects (
@@ -97,7 +98,9 @@ class Store:
         self._file = path.stat().st_ino
         newest = self._rows("SELECT seq FROM sqlite_sequence WHERE name='history'")
         self._version = newest[0][0] if newest else 0
-        self._oldest, self._size = self._extent()
+        ((oldest,),) = self._rows("SELECT min(version) FROM history")
+        self._oldest = self._version + 1 if oldest is None else oldest
+        self._size = path.stat().st_size  # of the history; too much, for it takes time to measure
 
     @property
     def version(self) -> int:
@@ -309,7 +312,9 @@ class Store:
         oldest = self._oldest
         if self._version - oldest >= _KEEP + _KEEP // _SLACK:
             oldest = self._version - _KEEP
-        if self._size > _KEEP_BYTES + _KEEP_BYTES // _SLACK:
+        if self._size > _MOST_BYTES:
+            _, self._size = self._extent()
+        if self._size > _MOST_BYTES:
             ((too_old,),) = self._rows(
                 "SELECT max(version) FROM (SELECT version, sum(length(json))"
                 " OVER (ORDER BY version DESC) AS size FROM history) WHERE size>?",

@@ -79,3 +79,17 @@ def test_the_history_is_bounded_in_bytes(store: Store) -> None:
     assert len(kept) == 10
     (size,) = store._db.execute("SELECT sum(length(json)) FROM history").fetchone()
     assert 30 * 2**20 < size < 37 * 2**20
+
+
+def test_the_history_stays_bounded_over_restarts(store: Store, tmp_path: Path) -> None:
+    """A store that is opened does not measure what it finds; it does when that grows."""
+    store.create(CONFIG_MAPS, a_map("big"))
+    for _ in range(20):
+        store.update(CONFIG_MAPS, a_map("big", "x" * 1_000_000))
+    for _ in range(3):
+        with closing(Store(tmp_path / "state.db")) as later:
+            for _ in range(10):
+                later.update(CONFIG_MAPS, a_map("big", "x" * 1_000_000))
+            assert len(later.changes(CONFIG_MAPS, "", later.version - 10)) == 10
+    ((size,),) = store._rows("SELECT sum(length(json)) FROM history")
+    assert 30 * 2**20 < size < 37 * 2**20
