@@ -5,10 +5,9 @@ into files, so that an API process that was not there at the start can take over
 prints goes straight into the log file.
 
 The shell is a subreaper: all that the program starts stays in the tree below it, whatever it does,
-and is ended with it. Everything that a pod starts also carries its uid in the environment. This
-mark identifies the shell across restarts of the API, and finds what is left of a run whose shell
-was killed, together with the others of its sessions; what comes to the API as an orphan is ended
-in any case.
+and is ended with it. Everything that a pod starts also bears its mark, which identifies the shell
+across restarts of the API, and finds what is left of a run whose shell was killed, together with
+the others of its sessions; what comes to the API as an orphan is ended in any case.
 
 `Process.start` is the one place where a program becomes a process. A process that is warm, with
 torch imported, can take over there: it forks below such a shell, opens the log as its output, puts
@@ -29,9 +28,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import psutil
-
 from pyjob_magic.local import cgroups
+from pyjob_magic.local.marks import bears, environment, marked, put
 from pyjob_magic.local.orphans import end_orphans, expect, forget
 from pyjob_magic.local.trees import (
     become_subreaper,
@@ -42,8 +40,6 @@ from pyjob_magic.local.trees import (
     session,
 )
 
-MARK = "PYJOB_POD_UID"
-CONTAINER_MARK = "PYJOB_CONTAINER"
 LOST = 137  # the exit code of a run whose end nobody has seen
 _NO_CODE_YET = "\n"  # keeps the place of the exit code: it is written on a full disk, too
 
@@ -132,7 +128,7 @@ class Process:
         """
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.directory / "exit").write_text(_NO_CODE_YET)
-        marks = {MARK: self.pod_uid, CONTAINER_MARK: self.container}
+        owner = self.pod_uid, self.container
         with self._grouped(memory) as group, self.log.open("ab") as log:
             self._popen = subprocess.Popen(
                 ["/bin/sh", "-c", _SHIM, str(self.directory), *argv],
@@ -140,9 +136,9 @@ class Process:
                 stdout=log,
                 stderr=log,
                 cwd=cwd,
-                env={**env, **marks},
+                env={**env, **environment(*owner)},
                 start_new_session=True,
-                preexec_fn=partial(_begin, cpus, group),
+                preexec_fn=partial(_begin, owner, cpus, group),
             )
         self._pid = self._popen.pid
         expect(self._pid)
@@ -184,7 +180,7 @@ class Process:
         except (OSError, ValueError):  # its shell had no time to write it
             leaders = [pid for pid in marked(self.pod_uid, self.container) if session(pid) == pid]
             pid = next(iter(leaders), 0)
-        if _marks(pid) == (self.pod_uid, self.container):
+        if bears(pid, self.pod_uid, self.container):
             self._pid = pid
         return bool(self._pid)
 
@@ -279,25 +275,19 @@ class Process:
         return family({self._pid, *marked(self.pod_uid, self.container)} - {0})
 
 
-def _begin(cpus: set[int] | None, group: Path | None) -> None:
-    """Prepare the process that becomes the shell of a run; what it starts inherits all but one."""
+def _begin(owner: tuple[str, str], cpus: set[int] | None, group: Path | None) -> None:
+    """Prepare the process that becomes the shell of a run.
+
+    What it starts inherits all of that but the first.
+    """
     become_subreaper()
+    put(*owner)
     if group:
         with suppress(OSError):  # whoever has started it will see
             cgroups.enter(group)
     if cpus:
         with suppress(OSError):  # some of them may just have gone offline
             os.sched_setaffinity(0, cpus)
-
-
-def marked(pod_uid: str, container: str | None = None) -> list[int]:
-    """Return the live processes of a pod, or of one of its containers, that bear its mark."""
-    found = []
-    for pid in psutil.pids():
-        marks = _marks(pid)
-        if marks[0] == pod_uid and container in (None, marks[1]):
-            found.append(pid)
-    return found
 
 
 def family(pids: Collection[int]) -> set[int]:
@@ -318,21 +308,3 @@ async def end_pod(pod_uid: str) -> None:
     while pids := kill_pod(pod_uid):
         await asyncio.gather(*map(ended, pids))
     await end_orphans()
-
-
-def _marks(pid: int) -> tuple[str, str]:
-    """Return the pod uid and the container that a process belongs to; empty if to none."""
-    try:
-        if os.path.exists(f"/proc/{pid}"):
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                raw = file.read()
-            if MARK.encode() not in raw:
-                return "", ""
-            env = dict(
-                entry.decode(errors="replace").partition("=")[::2] for entry in raw.split(b"\0")
-            )
-        else:
-            env = psutil.Process(pid).environ()
-    except (OSError, psutil.Error):
-        return "", ""
-    return env.get(MARK, ""), env.get(CONTAINER_MARK, "")

@@ -76,3 +76,17 @@ def test_stop_with_force_ends_what_hides(own_home: Home) -> None:
     launcher.stop(own_home, force=True)
 
     assert gone(processes)
+
+
+def test_the_next_api_ends_what_a_killed_shell_has_left(own_home: Home) -> None:
+    """Its orphans do not come to an API that has not started it."""
+    with running(own_home) as api:
+        shell, processes = start(own_home, api, STAY)
+    kill(own_home)
+
+    with running(own_home) as api:
+        assert api.conditions("j")["Running"] == "True"
+        shell.kill()
+        api.wait("j", "Failed")
+
+    assert gone(processes)
