@@ -30,6 +30,12 @@ ORDER = [
     ["_magic"],
 ]
 COMMAND_LINE = {"cli", "_demo"}  # starts and stops the embedded API, and runs what users run
+LOCAL_ORDER = ["kubelet", "control", "apiserver"]
+LOCAL_FREE_OF_IO = [
+    "scheduler",
+    *(f"control/{name}" for name in ("conditions", "dependents", "operator", "podchecks")),
+    *(f"apiserver/{name}" for name in ("admission", "schema", "serverside", "strategic", "tables")),
+]
 FREE_OF_IO = ["models", "manifest", "edits", "options", "values", "diagnosis", "_card", "payload"]
 
 
@@ -55,7 +61,7 @@ def ours(path: Path) -> set[str]:
 
 def files(module: str) -> list[Path]:
     single = PACKAGE / f"{module}.py"
-    return [single] if single.exists() else sorted((PACKAGE / module).glob("*.py"))
+    return [single] if single.exists() else sorted((PACKAGE / module).rglob("*.py"))
 
 
 def test_every_module_has_its_place() -> None:
@@ -81,6 +87,23 @@ def test_the_embedded_api_knows_nothing_of_the_notebook() -> None:
     """It imports models, errors and its own modules."""
     for file in files("local"):
         assert ours(file) <= {"local", "models", "errors", "quantity", "__version__"}, file.name
+
+
+@pytest.mark.parametrize("part", LOCAL_ORDER)
+def test_the_parts_of_the_embedded_api_go_one_way(part: str) -> None:
+    """The kubelet knows neither of the others, the control loop knows no requests."""
+    later = LOCAL_ORDER[LOCAL_ORDER.index(part) + 1 :]
+    forbidden = tuple(f"pyjob_magic.local.{name}" for name in later)
+    for file in files(f"local/{part}"):
+        assert not [name for name in imports(file) if name.startswith(forbidden)], file.name
+
+
+@pytest.mark.parametrize("module", LOCAL_FREE_OF_IO)
+def test_the_rules_of_the_embedded_api_do_no_io(module: str) -> None:
+    """They are told the time; the store, processes and requests are for others."""
+    rim = {"asyncio", "os", "psutil", "socket", "sqlite3", "starlette", "subprocess", "time"}
+    (file,) = files(f"local/{module}")
+    assert not {name.partition(".")[0] for name in imports(file)} & rim
 
 
 @pytest.mark.parametrize("module", FREE_OF_IO)

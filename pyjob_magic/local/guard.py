@@ -10,9 +10,9 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pyjob_magic.local.apiserver.wire import render
 from pyjob_magic.local.connections import HEAD_LIMIT
 from pyjob_magic.local.status import StatusError, forbidden, head_too_large, unauthorized
-from pyjob_magic.local.wire import render
 
 _HOSTS = ("127.0.0.1", "localhost")
 

@@ -19,7 +19,7 @@ from pyjob_magic import __version__
 from pyjob_magic.errors import TargetError
 from pyjob_magic.local import private
 from pyjob_magic.local.home import Home
-from pyjob_magic.local.inheritance import inherited
+from pyjob_magic.local.kubelet.inheritance import inherited
 
 STATUS_PATH = "/pyjob-magic/status"
 STOP_PATH = "/pyjob-magic/stop"

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pyjob_magic.local.faults import contained
+from pyjob_magic.local.control.faults import contained
 from pyjob_magic.local.objects import Json, seconds, timestamp
 from pyjob_magic.local.resources import EVENTS
 from pyjob_magic.local.store import Store

@@ -15,11 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pyjob_magic.local import cgroups, orphans, private, query
-from pyjob_magic.local.api import application
-from pyjob_magic.local.controller import Controller
+from pyjob_magic.local import private
+from pyjob_magic.local.apiserver import query
+from pyjob_magic.local.apiserver.routes import application
+from pyjob_magic.local.apiserver.wire import answer
+from pyjob_magic.local.control.controller import Controller
 from pyjob_magic.local.guard import Guard
 from pyjob_magic.local.home import Home
+from pyjob_magic.local.kubelet import cgroups, orphans
 from pyjob_magic.local.launcher import READY, STATUS_PATH, STOP_PATH
 from pyjob_magic.local.listening import Server
 from pyjob_magic.local.ports import listen
@@ -28,7 +31,6 @@ from pyjob_magic.local.starter import Starter
 from pyjob_magic.local.status import StatusError
 from pyjob_magic.local.storage import StorageError, emptied, removed
 from pyjob_magic.local.store import Store
-from pyjob_magic.local.wire import answer
 
 _IDLE_SECONDS = 900.0
 _REQUEST_SECONDS = 10.0  # for a request to arrive whole

@@ -40,7 +40,7 @@ from pathlib import Path
 from pyjob_magic.connection import Connection
 from pyjob_magic.errors import PyJobError
 from pyjob_magic.job import Job
-from pyjob_magic.local.environment import expand
+from pyjob_magic.local.kubelet.environment import expand
 from tests.benchmarks.api import warm_api
 from tests.sources import HOSTILE, program
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyjob_magic.local.accept import Form, choose
+from pyjob_magic.local.apiserver.accept import Form, choose
 from pyjob_magic.local.status import StatusError
 
 TABLE = Form("meta.k8s.io", "v1", "Table")

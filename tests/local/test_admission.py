@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyjob_magic.local import admission, intake
+from pyjob_magic.local.apiserver import admission, intake
 from pyjob_magic.local.resources import JOBS
 from pyjob_magic.local.status import StatusError
 from tests.local.api import a_job

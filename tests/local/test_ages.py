@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyjob_magic.local.ages import age
+from pyjob_magic.local.apiserver.ages import age
 from pyjob_magic.local.objects import timestamp
 
 MINUTE, HOUR, DAY = 60, 3600, 86400

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pyjob_magic.local.caveats import caveats
+from pyjob_magic.local.control.caveats import caveats
 from tests.local.api import a_job
 
 PYTHON = Path("/venv/bin/python")

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from pyjob_magic.local.cpus import own_cpus
 from pyjob_magic.local.home import Home
+from pyjob_magic.local.kubelet.cpus import own_cpus
 from tests.local.api import Api, a_job
 from tests.local.test_launcher import running
 from tests.state import eventually

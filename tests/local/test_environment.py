@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pyjob_magic.local.dependents import new_pod
-from pyjob_magic.local.environment import Program, expand, localize, threads
+from pyjob_magic.local.control.dependents import new_pod
+from pyjob_magic.local.kubelet.environment import Program, expand, localize, threads
 from tests.local.api import a_job
 
 

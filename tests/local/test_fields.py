@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyjob_magic.local.fields import NONE, Fields, from_wire, text, to_wire
+from pyjob_magic.local.apiserver.fields import NONE, Fields, from_wire, text, to_wire
 from tests.local.shapes import generated
 
 elements = st.sampled_from(

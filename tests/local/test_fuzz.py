@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 
-from pyjob_magic.local import catalogue
+from pyjob_magic.local.apiserver import catalogue
+from pyjob_magic.local.apiserver.openapi import describe
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.launcher import Endpoint, ensure_running, status
-from pyjob_magic.local.openapi import describe
 from tests.state import temporary_home
 
 EXAMPLES = 10  # for each operation

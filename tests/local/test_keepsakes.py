@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pyjob_magic.local.home import Home
-from pyjob_magic.local.keepsakes import Keepsakes
-from pyjob_magic.local.process import Process
+from pyjob_magic.local.kubelet.keepsakes import Keepsakes
+from pyjob_magic.local.kubelet.process import Process
 from tests.local.api import Api, a_job
 from tests.state import eventually
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from pyjob_magic.local.home import Home
-from pyjob_magic.local.kubelet import Kubelet
+from pyjob_magic.local.kubelet.kubelet import Kubelet
+from pyjob_magic.local.kubelet.trees import ended
 from pyjob_magic.local.recorder import Recorder
 from pyjob_magic.local.resources import PODS
 from pyjob_magic.local.store import Store
-from pyjob_magic.local.trees import ended
 from tests.state import VARIABLE, processes_with
 
 POD: dict[str, Any] = {

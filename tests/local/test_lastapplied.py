@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pyjob_magic.local import schemas
+from pyjob_magic.local.apiserver import schemas
+from pyjob_magic.local.apiserver.serverside import FieldManager
 from pyjob_magic.local.resources import CONFIG_MAPS
-from pyjob_magic.local.serverside import FieldManager
 from pyjob_magic.local.status import StatusError
 
 Json = dict[str, Any]

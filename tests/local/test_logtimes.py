@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyjob_magic.local.logtimes import (
+from pyjob_magic.local.kubelet.logtimes import (
     MOST_NOTES,
     RECORD_BYTES,
     Note,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyjob_magic.local.machine import gpus
+from pyjob_magic.local.kubelet.machine import gpus
 
 
 @pytest.mark.parametrize(

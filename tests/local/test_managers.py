@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyjob_magic.local import managers
-from pyjob_magic.local.fields import Fields, from_wire
-from pyjob_magic.local.managers import APPLY, UPDATE, Claim, Manager
+from pyjob_magic.local.apiserver import managers
+from pyjob_magic.local.apiserver.fields import Fields, from_wire
+from pyjob_magic.local.apiserver.managers import APPLY, UPDATE, Claim, Manager
 from pyjob_magic.local.status import StatusError
 from tests.local.shapes import generated
 

@@ -11,8 +11,8 @@ from functools import partial
 import psutil
 import pytest
 
-from pyjob_magic.local import marks
-from pyjob_magic.local.marks import bears, environment, marked, put
+from pyjob_magic.local.kubelet import marks
+from pyjob_magic.local.kubelet.marks import bears, environment, marked, put
 from tests.state import eventually
 
 UID = "pod-of-test-marks"

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from pyjob_magic.local.home import Home
-from pyjob_magic.local.memory import MemoryGuard, Watched, at_most, exactly
-from pyjob_magic.local.process import Process
+from pyjob_magic.local.kubelet.memory import MemoryGuard, Watched, at_most, exactly
+from pyjob_magic.local.kubelet.process import Process
 from tests.local.api import Api, a_job
 from tests.local.hiding import HIDE, STAY, UP, gone, hidden
 from tests.local.test_launcher import SLEEP, kill, running

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import httpx
 
-from pyjob_magic.local import machine, nodes
+from pyjob_magic.local.control import nodes
+from pyjob_magic.local.kubelet import machine
 from pyjob_magic.local.resources import NODES
 from pyjob_magic.local.store import Store
 

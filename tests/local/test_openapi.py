@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from pyjob_magic.local import operations
-from pyjob_magic.local.catalogue import groups
-from pyjob_magic.local.logoptions import LogOptions
+from pyjob_magic.local.apiserver import operations
+from pyjob_magic.local.apiserver.catalogue import groups
+from pyjob_magic.local.apiserver.logoptions import LogOptions
 from pyjob_magic.local.resources import PODS
 
 Json = dict[str, Any]
@@ -219,7 +219,7 @@ def test_every_field_of_a_job_is_explained(http: httpx.Client) -> None:
 
 def test_no_sentence_is_about_nothing(http: httpx.Client) -> None:
     """Each finds its field in a document."""
-    text = resources.files("pyjob_magic.local").joinpath("descriptions.json").read_text()
+    text = resources.files("pyjob_magic.local.apiserver").joinpath("descriptions.json").read_text()
     described: set[tuple[str, str]] = set()
     for group in GROUPS:
         for name, schema in read(http, group)["components"]["schemas"].items():

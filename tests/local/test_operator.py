@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pyjob_magic.local.control.operator import Delete
 from pyjob_magic.local.objects import timestamp
-from pyjob_magic.local.operator import Delete
 from tests.local.api import a_job
 from tests.local.world import NOW, Json, World
 

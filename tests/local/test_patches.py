@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyjob_magic.local import patches
-from pyjob_magic.local.patches import apply_operations
+from pyjob_magic.local.apiserver import patches
+from pyjob_magic.local.apiserver.patches import apply_operations
 from pyjob_magic.local.status import StatusError
 from tests.local.kubectl import needs_kubectl, patched
 from tests.local.shapes import generated

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from pyjob_magic.local.apiserver.podcells import pod_cells
 from pyjob_magic.local.objects import seconds
-from pyjob_magic.local.podcells import pod_cells
 
 Json = dict[str, Any]
 CREATED = "2026-01-01T00:00:00Z"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pyjob_magic.local.poddefaults import fill_in
+from pyjob_magic.local.control.poddefaults import fill_in
 
 
 def filled(container: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:

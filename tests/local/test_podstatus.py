@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pyjob_magic.local.podstatus import Run, conditions, killed, phase, runs, terminated
-from pyjob_magic.local.process import Process
+from pyjob_magic.local.kubelet.podstatus import Run, conditions, killed, phase, runs, terminated
+from pyjob_magic.local.kubelet.process import Process
 
 NOW = "2026-11-23T12:00:00Z"
 RUNNING = {"running": {"startedAt": NOW}}

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pyjob_magic.local.process import Process
-from pyjob_magic.local.trees import descendants
+from pyjob_magic.local.kubelet.process import Process
+from pyjob_magic.local.kubelet.trees import descendants
 from tests.local.hiding import HIDE, STAY, UNTIL_GO, UP, gone, hidden
 from tests.state import eventually
 

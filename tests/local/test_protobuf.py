@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyjob_magic.local.protobuf import KINDS, MEDIA_TYPE, decode
+from pyjob_magic.local.apiserver.protobuf import KINDS, MEDIA_TYPE, decode
 from pyjob_magic.local.status import StatusError
 from tests.data import read
 from tests.local.api import Api

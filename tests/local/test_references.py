@@ -8,8 +8,8 @@ from typing import Any
 import psutil
 import pytest
 
+from pyjob_magic.local.kubelet.references import Find, MissingError, References, amount, field
 from pyjob_magic.local.objects import Json
-from pyjob_magic.local.references import Find, MissingError, References, amount, field
 from pyjob_magic.local.resources import Resource
 
 POD: Json = {

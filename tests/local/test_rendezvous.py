@@ -9,8 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from pyjob_magic.local import rendezvous
-from pyjob_magic.local.rendezvous import free_port
+from pyjob_magic.local.control import rendezvous
+from pyjob_magic.local.control.rendezvous import free_port
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pyjob_magic.local.catalogue import groups
+from pyjob_magic.local.apiserver.catalogue import groups
 
 Json = dict[str, Any]
 

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyjob_magic.local import schemas
-from pyjob_magic.local.fields import NONE, Fields, from_wire
-from pyjob_magic.local.managers import owned, read
+from pyjob_magic.local.apiserver import schemas
+from pyjob_magic.local.apiserver.fields import NONE, Fields, from_wire
+from pyjob_magic.local.apiserver.managers import owned, read
+from pyjob_magic.local.apiserver.serverside import FieldManager, settled
+from pyjob_magic.local.apiserver.structure import parts
+from pyjob_magic.local.apiserver.typed import compare
 from pyjob_magic.local.resources import CONFIG_MAPS, JOBS, Resource
-from pyjob_magic.local.serverside import FieldManager, settled
 from pyjob_magic.local.status import StatusError
-from pyjob_magic.local.structure import parts
-from pyjob_magic.local.typed import compare
 from tests.local.shapes import generated, structs, values
 
 Json = dict[str, Any]

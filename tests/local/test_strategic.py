@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyjob_magic.local import schemas
+from pyjob_magic.local.apiserver import schemas
+from pyjob_magic.local.apiserver.strategic import merge
 from pyjob_magic.local.resources import CONFIG_MAPS, PODS, SERVICES
 from pyjob_magic.local.status import StatusError
-from pyjob_magic.local.strategic import merge
 from tests.local.kubectl import needs_kubectl, patched
 from tests.local.shapes import generated
 

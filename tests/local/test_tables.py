@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pyjob_magic.local.apiserver.tables import columns, row
 from pyjob_magic.local.objects import seconds
 from pyjob_magic.local.resources import (
     CONFIG_MAPS,
@@ -19,7 +20,6 @@ from pyjob_magic.local.resources import (
     STORED,
     Resource,
 )
-from pyjob_magic.local.tables import columns, row
 
 CREATED = "2026-01-01T00:00:00Z"
 NOW = seconds(CREATED) + 60

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pyjob_magic.local.logtimes import MOST_NOTES, RECORD_BYTES, Note, pack, unpack
-from pyjob_magic.local.timekeeper import Timekeeper, times
+from pyjob_magic.local.kubelet.logtimes import MOST_NOTES, RECORD_BYTES, Note, pack, unpack
+from pyjob_magic.local.kubelet.timekeeper import Timekeeper, times
 
 
 @pytest.fixture

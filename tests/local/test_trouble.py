@@ -17,7 +17,7 @@ import pytest
 from pyjob_magic.errors import TargetError
 from pyjob_magic.local import launcher
 from pyjob_magic.local.home import Home
-from pyjob_magic.local.marks import MARK
+from pyjob_magic.local.kubelet.marks import MARK
 from tests.local.api import Api, a_job
 from tests.local.test_launcher import kill, pid, running
 from tests.state import VARIABLE, eventually, processes_with

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyjob_magic.local.fields import NONE, Fields, text, to_wire
-from pyjob_magic.local.typed import claimed, compare, merge, misfits, with_named, without
+from pyjob_magic.local.apiserver.fields import NONE, Fields, text, to_wire
+from pyjob_magic.local.apiserver.typed import claimed, compare, merge, misfits, with_named, without
 from tests.local.shapes import ANYTHING, generated, shapes, values
 
 Json = dict[str, Any]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from pyjob_magic.local.apiserver.views import View
 from pyjob_magic.local.objects import seconds
 from pyjob_magic.local.resources import CONFIG_MAPS, JOBS
 from pyjob_magic.local.status import StatusError, failure
-from pyjob_magic.local.views import View
 from tests.data import read
 
 RECORDED = read("list-as-table.json")

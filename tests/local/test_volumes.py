@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from pyjob_magic.local.kubelet.volumes import MountError, lay_out
 from pyjob_magic.local.objects import Json
-from pyjob_magic.local.volumes import MountError, lay_out
 from tests.local.test_references import having, secret
 
 CONFIG: Json = {

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyjob_magic.local.apiserver.yamls import to_json
 from pyjob_magic.local.status import StatusError
-from pyjob_magic.local.yamls import to_json
 from tests.local.shapes import generated
 
 LIMIT = 10_000

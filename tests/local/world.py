@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from pyjob_magic.local.apiserver.patches import merge
+from pyjob_magic.local.control.operator import Create, Delete, Plan, Remark, reconcile
 from pyjob_magic.local.objects import timestamp
-from pyjob_magic.local.operator import Create, Delete, Plan, Remark, reconcile
-from pyjob_magic.local.patches import merge
 
 Json = dict[str, Any]
 NOW = 1_795_451_640.0

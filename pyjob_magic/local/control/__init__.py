@@ -1,0 +1,1 @@
+"""The control loop: the training operator, the scheduler, and what ties them together."""

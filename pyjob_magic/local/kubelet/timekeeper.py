@@ -1,0 +1,112 @@
+"""The timekeeper: notes a few times a second how the logs of running containers grow.
+
+The notes of a log are in the file ``times`` beside it. While no container runs, nothing is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+
+from pyjob_magic.local.kubelet.logtimes import (
+    MOST_NOTES,
+    RECORD_BYTES,
+    Note,
+    Times,
+    pack,
+    thinned,
+    unpack,
+)
+
+_INTERVAL = 0.2  # seconds between two looks
+
+
+class Timekeeper:
+    """One task for all logs that may grow."""
+
+    def __init__(self) -> None:
+        self._ledgers: set[_Ledger] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def watching(self, log: Path) -> Iterator[None]:
+        """Keep the times of a log for as long as its container runs."""
+        ledger = _Ledger(log)
+        self._ledgers.add(ledger)
+        if self._task is None:
+            self._task = asyncio.create_task(self._look())
+        try:
+            yield
+        finally:
+            # What comes after the last look has the time at which the log was last written to.
+            self._ledgers.discard(ledger)
+
+    async def _look(self) -> None:
+        while self._ledgers:
+            for ledger in tuple(self._ledgers):
+                with suppress(OSError):  # a full disk costs times, not logs
+                    ledger.look()
+            await asyncio.sleep(_INTERVAL)
+        self._task = None
+
+
+class _Ledger:
+    """The file with the notes of one log; it is written only when the log has grown."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._path = _path(log)
+        notes = _read(self._path)
+        self._count = len(notes)
+        self._size = notes[-1].size if notes else 0
+
+    def look(self) -> None:
+        note = look(self._log)
+        if note.size == self._size:
+            return
+        if self._count >= MOST_NOTES:
+            self._thin_out()
+        self._append(note)
+        self._size = note.size
+
+    def _append(self, note: Note) -> None:
+        # At a place of its own: half a note that a full disk or a kill has left is overwritten.
+        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            written = os.pwrite(handle, pack([note]), self._count * RECORD_BYTES)
+        finally:
+            os.close(handle)
+        self._count += written // RECORD_BYTES
+
+    def _thin_out(self) -> None:
+        kept = thinned(_read(self._path))
+        new = self._path.with_suffix(".new")
+        new.write_bytes(pack(kept))
+        new.replace(self._path)
+        self._count = len(kept)
+
+
+def times(log: FileIO) -> Times:
+    """Return what is known about the times of an open log."""
+    return Times([*_read(_path(Path(log.name))), look(log.fileno())])
+
+
+def look(log: Path | int) -> Note:
+    """Return how a log, given as its path or as a file descriptor, is now."""
+    stat = os.stat(log)
+    return Note(stat.st_mtime_ns, stat.st_size)
+
+
+def _path(log: Path) -> Path:
+    return log.with_name("times")
+
+
+def _read(path: Path) -> list[Note]:
+    try:
+        return unpack(path.read_bytes())
+    except OSError:  # there are none yet, or they are lost
+        return []
