@@ -155,7 +155,15 @@ def everything(home: Home) -> dict[Path, bytes]:
 
 
 def jobs_run(home: Home) -> bool:
-    return any("sleep" in " ".join(p.cmdline()) for p in processes_with(VARIABLE, home.path))
+    return any("sleep" in " ".join(words(p)) for p in processes_with(VARIABLE, home.path))
+
+
+def words(process: psutil.Process) -> list[str]:
+    """Return the command of a process; nothing if it has ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def refused(home: Home) -> str:
