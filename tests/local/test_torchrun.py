@@ -10,18 +10,22 @@ from tests.state import eventually
 PATIENCE = 120.0  # seconds; each process imports torch, and machines can be slow
 
 SUM = """
+import sys
 import torch
 import torch.distributed as dist
 
 dist.init_process_group("gloo")
 ones = torch.ones(1)
 dist.all_reduce(ones)
-print("sum", int(ones), "as", dist.get_rank(), flush=True)
+sys.stdout.write(f"sum {int(ones)} as {dist.get_rank()}\\n")  # one write: processes share the log
 """
+
+# Without it a process may abort at its end, when gloo's threads are still at work.
+END = "dist.destroy_process_group()\n"
 
 # Goes on with those who are there until its file `stop` is; who joins or leaves restarts it.
 LOOP = f"""
-import os, sys, time
+import os, time
 {SUM}
 while True:
     stop = torch.tensor(float(os.path.exists(sys.argv[1])))
@@ -29,7 +33,7 @@ while True:
     if stop:
         break
     time.sleep(0.05)
-"""
+{END}"""
 
 
 def torchrun(path: Path, program: str, *args: str) -> Json:
@@ -45,6 +49,15 @@ def sums(api: Api, pod: str) -> list[str]:
     return [line for line in lines if line.startswith("sum")]
 
 
+def succeeds(api: Api) -> None:
+    """Wait for the end of the job, which is no failure."""
+    conditions = eventually(
+        lambda: c if {"Succeeded", "Failed"} & set(c := api.conditions("j")) else None,
+        timeout=PATIENCE,
+    )
+    assert "Failed" not in conditions, [api.log(pod) for pod in api.pods()]
+
+
 def sums_up_to(total: int, api: Api, pod: str) -> None:
     """Wait until a replica has added up so many ones."""
     wanted = f"sum {total} "
@@ -53,9 +66,9 @@ def sums_up_to(total: int, api: Api, pod: str) -> None:
 
 def test_all_ranks_of_all_nodes_meet(api: Api, tmp_path: Path) -> None:
     """A Master and a Worker with two processes each are a world of four."""
-    container = torchrun(tmp_path / "sum.py", SUM)
+    container = torchrun(tmp_path / "sum.py", SUM + END)
     api.submit(a_job(workers=1, container=container, spec={"nprocPerNode": "2"}))
-    eventually(lambda: api.conditions("j").get("Succeeded") == "True", timeout=PATIENCE)
+    succeeds(api)
     eventually(lambda: len(sums(api, "j-worker-0")) == 2)
     assert sorted(sums(api, "j-master-0")) == ["sum 4 as 0", "sum 4 as 1"]
     assert sorted(sums(api, "j-worker-0")) == ["sum 4 as 2", "sum 4 as 3"]
@@ -84,6 +97,6 @@ def test_an_elastic_job_takes_in_who_joins(api: Api, tmp_path: Path) -> None:
         sums_up_to(3, api, worker)
     assert api.conditions("j")["Running"] == "True"
     stop.touch()
-    eventually(lambda: api.conditions("j").get("Succeeded") == "True", timeout=PATIENCE)
+    succeeds(api)
     for worker in workers:
         api.wait_phase(worker, "Succeeded")
