@@ -209,6 +209,14 @@ def test_a_pod_that_does_not_fit_says_so(api: Api) -> None:
     eventually(lambda: ("Warning", "FailedScheduling", told["message"]) in api.events(name))
 
 
+def test_a_pod_cannot_say_which_gpus_are_its_own(api: Api) -> None:
+    pod = a_pod()
+    pod["metadata"]["annotations"] = {"pyjob-magic/gpus": "0"}
+    response = post(api, "pods", pod)
+    assert response.status_code == 422
+    assert response.json()["details"]["causes"][0]["reason"] == "FieldValueForbidden"
+
+
 @pytest.mark.parametrize(
     "spec",
     [

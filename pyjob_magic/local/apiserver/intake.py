@@ -38,10 +38,13 @@ def new_object(resource: Resource, obj: Any, namespace: str, validation: str) ->
     if "status" in resource.subresources:
         obj.pop("status", None)
     _give_identity(resource, meta, namespace)
-    strategies.of(resource).prepare(obj)
+    strategy = strategies.of(resource)
+    strategy.prepare(obj)
     _check(resource, obj)
-    strategies.of(resource).deny(obj)
-    return warnings + strategies.of(resource).warnings(obj)
+    if causes := list(strategy.causes_of_new(obj)):
+        raise invalid(resource, meta["name"], causes)
+    strategy.deny(obj)
+    return warnings + strategy.warnings(obj)
 
 
 def take_in(resource: Resource, obj: Any, validation: str) -> list[str]:

@@ -14,7 +14,7 @@ from pyjob_magic.local.apiserver.schema import quote
 from pyjob_magic.local.control.dependents import quality_of_service
 from pyjob_magic.local.control.podchecks import pod_mistakes
 from pyjob_magic.local.control.poddefaults import fill_in
-from pyjob_magic.local.objects import Json, is_dns_label
+from pyjob_magic.local.objects import Json, is_dns_label, notes
 from pyjob_magic.local.resources import (
     CONFIG_MAPS,
     EVENTS,
@@ -39,6 +39,10 @@ class Strategy:
 
     def causes(self, obj: Json) -> Iterable[Cause]:  # noqa: ARG002 - for those who have rules
         """Find what is wrong with an object."""
+        return ()
+
+    def causes_of_new(self, obj: Json) -> Iterable[Cause]:  # noqa: ARG002 - as above
+        """Find what is wrong with an object only because it is new."""
         return ()
 
     def changes(self, old: Json, new: Json) -> Iterable[Cause]:  # noqa: ARG002 - as above
@@ -89,12 +93,11 @@ class _Pod(Strategy):
                 yield Cause(field, "FieldValueRequired", "Required value")
         yield from pod_mistakes(spec, spec["restartPolicy"])
 
+    def causes_of_new(self, obj: Json) -> Iterator[Cause]:
+        return _forged({}, notes(obj))
+
     def changes(self, old: Json, new: Json) -> Iterator[Cause]:
-        notes = new["metadata"].get("annotations") or {}
-        for key, value in (old["metadata"].get("annotations") or {}).items():
-            if key.startswith(OWN_NOTES) and notes.get(key) != value:
-                message = "Forbidden: is set by the embedded API"
-                yield Cause(f"metadata.annotations[{key}]", "FieldValueForbidden", message)
+        yield from _forged(notes(old), notes(new))
         if old["spec"] != new.get("spec"):
             message = "Forbidden: pod updates may not change the spec of a process that runs"
             yield Cause("spec", "FieldValueForbidden", message)
@@ -170,6 +173,14 @@ class _Namespace(Strategy):
         if name and not is_dns_label(name):
             message = _invalid(name, "a lowercase RFC 1123 label is needed")
             yield Cause("metadata.name", "FieldValueInvalid", message)
+
+
+def _forged(old: dict[str, str], new: dict[str, str]) -> Iterator[Cause]:
+    """Find annotations that are not the user's to set: they say which GPUs a pod was given."""
+    for key in {*old, *new}:
+        if key.startswith(OWN_NOTES) and old.get(key) != new.get(key):
+            message = "Forbidden: is set by the embedded API"
+            yield Cause(f"metadata.annotations[{key}]", "FieldValueForbidden", message)
 
 
 def _immutable(field: str, value: object) -> Cause:
