@@ -18,7 +18,7 @@ from pyjob_magic.local.kubelet.trees import ended
 from pyjob_magic.local.recorder import Recorder
 from pyjob_magic.local.resources import PODS
 from pyjob_magic.local.store import Store
-from tests.state import VARIABLE, processes_with
+from tests.state import VARIABLE, eventually, processes_with
 
 POD: dict[str, Any] = {
     "kind": "Pod",
@@ -95,7 +95,7 @@ def test_a_pod_that_nobody_watches_any_more_is_ended(own_home: Home, store: Stor
 
     assert asyncio.run(run()) == ["pod-of-test-kubelet"]
     assert store.get(PODS, "default", "p")["status"]["reason"] == "KubeletError"
-    assert not processes_with("PYJOB_POD_UID", "pod-of-test-kubelet")
+    eventually(lambda: not processes_with("PYJOB_POD_UID", "pod-of-test-kubelet"))
 
 
 def test_the_end_of_a_process_is_seen_without_pidfd(monkeypatch: pytest.MonkeyPatch) -> None:

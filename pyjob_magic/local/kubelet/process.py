@@ -298,8 +298,10 @@ def family(pids: Collection[int]) -> set[int]:
 
 def kill_pod(pod_uid: str) -> set[int]:
     """End all processes of a pod and return which there were."""
-    pids = family(marked(pod_uid))
-    send(pids, signal.SIGKILL)
+    pids: set[int] = set()
+    while new := family(marked(pod_uid)) - pids:
+        send(new, signal.SIGKILL)
+        pids |= new
     return pids
 
 
