@@ -31,9 +31,9 @@ def inner() -> Iterator[Home]:
 
 def beside(home: Home) -> dict[str, str]:
     """Return what is in the directory that holds the state directory."""
-    outer = home.path.parent
-    files = [path for path in outer.rglob("*") if home.path not in (path, *path.parents)]
-    return {str(path): path.read_text() if path.is_file() else "" for path in files}
+    others = [path for path in home.path.parent.iterdir() if path != home.path]
+    files = [*others, *(file for path in others for file in path.rglob("*"))]
+    return {str(file): file.read_text() if file.is_file() else "" for file in files}
 
 
 def mounted(mount: dict[str, Any], volume: dict[str, Any]) -> dict[str, Any]:

@@ -79,10 +79,10 @@ def test_a_function_on_two_workers(sdk: TrainingClient) -> None:
     )
     job = wait(sdk, "function", "Succeeded")
     logs, events = sdk.get_job_logs("function", is_master=False)
-    assert logs == {
-        "function-master-0": "0 of 2 at 0.1, gloo\n",
-        "function-worker-0": "1 of 2 at 0.1, gloo\n",
-    }
+    for rank, pod in enumerate(("function-master-0", "function-worker-0")):
+        # torch may complain below it that the other one was quicker to leave.
+        assert f"{rank} of 2 at 0.1, gloo\n" in logs.pop(pod)
+    assert logs == {}
     assert events == {}
     assert (job.spec.nproc_per_node, job.spec.run_policy.clean_pod_policy) == ("1", None)
 
