@@ -26,6 +26,7 @@ STOP_PATH = "/pyjob-magic/stop"
 READY = "ready"  # what an API process says when it answers; anything else is why it does not
 _START_DEADLINE = 15.0
 _STOP_DEADLINE = 30.0
+_END_DEADLINE = 5.0
 _LOG_LIMIT = 2**20  # bytes after which a new log is begun
 
 # `python -m pyjob_magic.local`, of this very package: it may come from the directory of a notebook.
@@ -217,8 +218,12 @@ def _start(home: Home) -> Endpoint:
         said = _first_word(pipe)
     if said is None:
         process.kill()
-    process.returncode = 0  # it is ours to wait for: do not warn that it outlives us
-    _children.append(process.pid)
+    if said != READY:  # what it has opened is closed when it has ended
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_END_DEADLINE)
+    if process.returncode is None:
+        process.returncode = 0  # it is ours to wait for: do not warn that it outlives us
+        _children.append(process.pid)
     endpoint = _endpoint(home)  # of this one, or of one that somebody started in the foreground
     if endpoint is None:
         raise TargetError(f"local: {_why_not(home.log, said)}")

@@ -23,6 +23,7 @@ from pyjob_magic.local.resources import EVENTS
 from pyjob_magic.local.store import Store
 
 _KEEP_SECONDS = 3600.0  # as an API server does
+_LEAST_SECONDS = 5.0  # between two rounds, whatever went wrong with one
 _ROUND_SECONDS = 60.0  # how late an event may be forgotten, so that many go at once
 _MOST = 10_000  # events of all objects; then the oldest are forgotten early
 _MOST_SIMILAR = 10
@@ -56,7 +57,8 @@ class Recorder:
         self._similar: Counter[_Group] = Counter()
         self._something = asyncio.Event()
         for event in sorted(store.objects(EVENTS), key=lambda event: str(event["lastTimestamp"])):
-            self._note(_key(event), event, seconds(event["lastTimestamp"]))
+            if key := _key(event):
+                self._note(key, event, seconds(event["lastTimestamp"]))
 
     def record(
         self, obj: Json, component: str, kind: str, reason: str, message: str, once: bool = False
@@ -102,7 +104,7 @@ class Recorder:
             await self._something.wait()
             oldest = next(iter(self._said.values()))
             due = oldest.last + _KEEP_SECONDS + _ROUND_SECONDS
-            await asyncio.sleep(max(0.0, due - time.time()))
+            await asyncio.sleep(max(_LEAST_SECONDS, due - time.time()))
             with contained():
                 self.forget(time.time())
                 then()
@@ -110,9 +112,8 @@ class Recorder:
     def forget(self, now: float) -> None:
         """Forget what was said last an hour before `now`, or earlier."""
         limit = now - _KEEP_SECONDS
-        with self._store.transaction():
-            for key in [key for key, said in self._said.items() if said.last <= limit]:
-                self._forget(key)
+        for key in [key for key, said in self._said.items() if said.last <= limit]:
+            self._forget(key)
 
     def _find(self, key: _Key) -> Json | None:
         """Return the event as stored; a transaction that failed may have taken it back."""
@@ -128,20 +129,22 @@ class Recorder:
         self._something.set()
 
     def _forget(self, key: _Key) -> None:
-        event = self._find(key)
+        if event := self._find(key):
+            self._store.delete(EVENTS, event)
         del self._said[key]
         self._similar[key[0]] -= 1
         if not self._similar[key[0]]:
             del self._similar[key[0]]
         if not self._said:
             self._something.clear()
-        if event is not None:
-            self._store.delete(EVENTS, event)
 
 
-def _key(event: Json) -> _Key:
-    """Return what identifies an event that is stored."""
-    about, component = event["involvedObject"]["uid"], event["source"].get("component", "")
+def _key(event: Json) -> _Key | None:
+    """Return what identifies an event that is stored; None for one that a client has written."""
+    about = (event.get("involvedObject") or {}).get("uid")
+    component = (event.get("source") or {}).get("component", "")
+    if not (about and component):
+        return None
     message = _COMBINED if event["message"].startswith(_COMBINED) else event["message"]
     return (about, component, event["type"], event["reason"]), message
 

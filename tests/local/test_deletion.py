@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import httpx
 import pytest
 
+from pyjob_magic.local.home import Home
+from pyjob_magic.local.resources import JOBS, NAMESPACES, SECRETS
+from pyjob_magic.local.store import Store
 from tests.local.api import Api, a_job
+from tests.local.test_launcher import kill, running
 from tests.state import eventually
 
 MERGE_PATCH = {"content-type": "application/merge-patch+json"}
@@ -115,3 +120,56 @@ def test_a_namespace_goes_with_all_that_is_in_it(api: Api) -> None:
 def test_the_default_namespace_stays(api: Api) -> None:
     assert api.http.delete("/api/v1/namespaces/default").status_code == 403
     assert api.http.get("/api/v1/namespaces/default").status_code == 200
+
+
+def test_a_finalizer_also_holds_what_goes_with_a_job(api: Api) -> None:
+    job = api.submit(a_job(suspend=True))
+    held = a_config_map("held", job)
+    held["metadata"]["finalizers"] = ["example.com/mine"]
+    created(api.http.post(api.core("configmaps"), json=held))
+
+    api.http.delete(f"{api.jobs}/j")
+
+    path = f"{api.core('configmaps')}/held"
+    eventually(lambda: "deletionTimestamp" in api.http.get(path).json()["metadata"])
+    api.http.patch(path, json={"metadata": {"finalizers": None}}, headers=MERGE_PATCH)
+    assert api.http.get(path).status_code == 404
+
+
+def test_dependents_go_with_owners_of_every_kind(api: Api) -> None:
+    owner = created(api.http.post(api.core("configmaps"), json=a_config_map("owner")))
+    created(api.http.post(api.core("configmaps"), json=a_config_map("mine", owner)))
+    api.http.delete(f"{api.core('configmaps')}/owner")
+    eventually(lambda: names(api, "configmaps") == [])
+
+
+def test_what_belongs_to_nobody_any_more_goes_at_once(api: Api) -> None:
+    owner = created(api.http.post(api.core("configmaps"), json=a_config_map("owner")))
+    api.http.delete(f"{api.core('configmaps')}/owner")
+    created(api.http.post(api.core("configmaps"), json=a_config_map("late", owner)))
+    eventually(lambda: names(api, "configmaps") == [])
+
+
+def test_deletions_go_on_after_a_kill(own_home: Home) -> None:
+    """A job that waits for its dependents, and a namespace that waits for its content."""
+    with running(own_home) as api:
+        job = a_job(suspend=True)
+        api.submit(job)
+        api.http.post(api.core("secrets"), json={"metadata": {"name": "s"}})
+    kill(own_home)
+    with closing(Store(own_home.database)) as store:
+        for resource, place in ((JOBS, "default"), (NAMESPACES, "")):
+            name = "j" if resource == JOBS else "other"
+            found = store.find(resource, place, name)
+            if found is None:
+                found = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+                found["metadata"]["uid"] = "u"
+            found["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+            if resource == JOBS:
+                found["metadata"]["finalizers"] = ["foregroundDeletion"]
+            store.update(resource, found)
+        inside = {"name": "s", "namespace": "other", "uid": "v"}
+        store.create(SECRETS, {"kind": "Secret", "metadata": inside})
+    with running(own_home) as api:
+        eventually(lambda: api.http.get(f"{api.jobs}/j").status_code == 404)
+        eventually(lambda: api.http.get("/api/v1/namespaces/other").status_code == 404)

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from pyjob_magic.local.home import Home
 from pyjob_magic.local.objects import timestamp
 from pyjob_magic.local.recorder import Recorder
 from pyjob_magic.local.resources import EVENTS
 from pyjob_magic.local.store import Store
+from tests.local.test_launcher import kill, running
 
 JOB = {
     "kind": "PyTorchJob",
@@ -151,3 +153,13 @@ def test_an_event_has_the_fields_of_a_real_one(store: Store) -> None:
     assert event["metadata"]["name"].startswith("j.")
     assert event["firstTimestamp"] == event["lastTimestamp"]
     assert (event["source"], event["reportingComponent"]) == ({"component": "tester"}, "tester")
+
+
+def test_events_of_clients_do_not_keep_an_api_from_starting(own_home: Home) -> None:
+    """They may be about anything, or nothing."""
+    with running(own_home) as api:
+        event = {"metadata": {"name": "e"}, "involvedObject": {"namespace": "default"}}
+        assert api.http.post(api.core("events"), json=event).status_code == 201
+    kill(own_home)
+    with running(own_home) as api:
+        assert api.http.get(f"{api.core('events')}/e").status_code == 200

@@ -192,7 +192,7 @@ def _check_identity(resource: Resource, old: Json, new: Json) -> None:
             f"{before['uid']}"
         )
         raise conflict(resource, name, reason)
-    if meta.get("resourceVersion", before["resourceVersion"]) != before["resourceVersion"]:
+    if (meta.get("resourceVersion") or before["resourceVersion"]) != before["resourceVersion"]:
         raise conflict(resource, name)
 
 

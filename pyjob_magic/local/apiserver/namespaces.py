@@ -6,13 +6,17 @@ user there is nothing to keep apart, so nobody has to ask for a namespace first.
 
 from __future__ import annotations
 
-from pyjob_magic.local.apiserver import intake
-from pyjob_magic.local.objects import Json, terminating
-from pyjob_magic.local.resources import EVENTS, NAMESPACES, STORED
-from pyjob_magic.local.status import StatusError
-from pyjob_magic.local.store import Change, Store
+import time
 
-_CONTENT = tuple(resource for resource in STORED if resource.namespaced and resource != EVENTS)
+from pyjob_magic.local.apiserver import intake
+from pyjob_magic.local.control.controller import Controller
+from pyjob_magic.local.control.garbage import DEPENDENTS, finalizers
+from pyjob_magic.local.objects import Json, terminating, timestamp
+from pyjob_magic.local.resources import EVENTS, NAMESPACES
+from pyjob_magic.local.status import StatusError
+from pyjob_magic.local.store import Change
+
+_CONTENT = tuple(resource for resource in DEPENDENTS if resource != EVENTS)
 
 
 class Namespaces:
@@ -20,21 +24,16 @@ class Namespaces:
 
     Parameters
     ----------
-    store
-        Where they are, with all that is in them.
+    controller
+        Has the store, and the garbage collector for what is in them.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._ending = {
-            namespace["metadata"]["name"]
-            for namespace in store.objects(NAMESPACES)
-            if terminating(namespace)
-        }
-        self.provide("default")
-        store.subscribe(self._changed)
-        for name in tuple(self._ending):
-            self._remove_if_empty(name)
+    def __init__(self, controller: Controller) -> None:
+        self._store = controller.store
+        self._garbage = controller.garbage
+        self._ending: set[str] = set()
+        self._store.subscribe(self._changed)
+        controller.on_charge.append(self._take_over)
 
     def provide(self, name: str) -> None:
         """Make a namespace if it does not exist.
@@ -54,23 +53,46 @@ class Namespaces:
             raise StatusError(403, "Forbidden", message)
 
     def end(self, namespace: Json) -> Json:
-        """Take note that a namespace is terminating; return its last state."""
-        name = namespace["metadata"]["name"]
-        namespace["status"] = {"phase": "Terminating"}
+        """Delete a namespace: first what is in it, then itself; return its last state."""
+        meta = namespace["metadata"]
+        if not terminating(namespace):
+            meta |= {"deletionTimestamp": timestamp(time.time()), "deletionGracePeriodSeconds": 0}
+            namespace["status"] = {"phase": "Terminating"}
+            namespace = self._store.update(NAMESPACES, namespace)
+        self._end_content(meta["name"])
+        return namespace
+
+    def _take_over(self) -> None:
+        """Go on where the API process before this one stopped."""
+        self.provide("default")
+        for namespace in self._store.objects(NAMESPACES):
+            if terminating(namespace):
+                self._end_content(namespace["metadata"]["name"])
+
+    def _end_content(self, name: str) -> None:
         self._ending.add(name)
-        ended = self._store.update(NAMESPACES, namespace)
+        for resource in _CONTENT:
+            for obj in self._store.objects(resource, name):
+                if not terminating(obj):
+                    self._garbage.delete(resource, obj)
         self._remove_if_empty(name)
-        return ended
 
     def _changed(self, change: Change) -> None:
-        if change.type == "DELETED" and change.namespace in self._ending:
+        if change.namespace in self._ending and change.type == "DELETED":
             self._remove_if_empty(change.namespace)
+        elif change.resource == NAMESPACES.plural and change.type == "MODIFIED":
+            name = change.object["metadata"]["name"]  # a finalizer may have been taken off
+            if name in self._ending:
+                self._remove_if_empty(name)
 
     def _remove_if_empty(self, name: str) -> None:
         if any(next(self._store.objects(resource, name), None) for resource in _CONTENT):
             return
+        found = self._store.find(NAMESPACES, "", name)
+        if found is not None and finalizers(found):
+            return
         for event in self._store.objects(EVENTS, name):  # what went last was remarked, too
             self._store.delete(EVENTS, event)
-        self._ending.discard(name)
-        if found := self._store.find(NAMESPACES, "", name):
+        if found is not None:
             self._store.delete(NAMESPACES, found)
+        self._ending.discard(name)

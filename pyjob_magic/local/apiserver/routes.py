@@ -40,6 +40,7 @@ from pyjob_magic.local.status import (
     forbidden,
     method_not_allowed,
     not_found,
+    unsupported_media_type,
 )
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -71,7 +72,7 @@ class _Api:
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
         self._store = controller.store
-        namespaces = Namespaces(self._store)
+        namespaces = Namespaces(controller)
         self._deletion = Deletion(controller, namespaces)
         self._writes = Writes(self._store, namespaces, self._deletion)
 
@@ -210,8 +211,11 @@ class _Api:
             ]
             items = [in_order(resource, obj) for obj in found]
             if not options.dry:
-                for obj in found:
-                    self._deletion.delete(resource, obj, options)
+                for obj in found:  # an object may have gone with one before it
+                    meta = obj["metadata"]
+                    now = self._store.find(resource, meta["namespace"], meta["name"])
+                    if now is not None and now["metadata"]["uid"] == meta["uid"]:
+                        self._deletion.delete(resource, now, options)
             return _show(request, resource, listing(resource, items, self._store.version))
 
         return handle
@@ -224,6 +228,8 @@ class _Api:
         return self._rescale(request, "UpdateOptions", lambda _: scale)
 
     async def patch_scale(self, request: Request) -> Response:
+        if media_type(request) == patching.APPLY:
+            raise unsupported_media_type("application/merge-patch+json")
         change = await patching.read_patch(request, JOBS)
         return self._rescale(
             request,

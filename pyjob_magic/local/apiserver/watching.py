@@ -47,6 +47,10 @@ class Watch:
     bookmarks: bool = False
     marks_start: bool = False
 
+    @property
+    def _from_start(self) -> bool:
+        return self.since is None or self.marks_start
+
     async def lines(self, store: Store) -> AsyncIterator[bytes]:
         """Yield a line for each change until the time is over."""
         wake = asyncio.Event()
@@ -57,7 +61,7 @@ class Watch:
 
         store.subscribe(notice)
         try:
-            since = store.version if self.since is None else self.since
+            since = store.version if self._from_start else self.since or 0
             for line in self._start(store):
                 yield line
             async for line in self._changes(store, since, wake):
@@ -70,7 +74,7 @@ class Watch:
     def _start(self, store: Store) -> list[bytes]:
         """Return the lines about what there is, if it is asked for."""
         lines = []
-        if self.since is None:
+        if self._from_start:
             for obj in store.objects(self.resource, self.namespace):
                 if self.selector is None or self.selector(obj):
                     lines.append(self._tell("ADDED", in_order(self.resource, obj)))

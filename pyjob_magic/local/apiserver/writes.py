@@ -150,7 +150,8 @@ class Writes:
         if new == old or intent.dry:
             return new
         intake.check_size(new)
-        return self._deletion.remove_if_free(resource, self._store.update(resource, new))
+        with self._store.transaction():
+            return self._deletion.remove_if_free(resource, self._store.update(resource, new))
 
 
 def _updated(resource: Resource, old: Json, new: Json, part: str) -> Json:

@@ -15,6 +15,7 @@ from functools import partial
 from pyjob_magic.local.control import nodes, operator
 from pyjob_magic.local.control.dependents import CONTROLLER
 from pyjob_magic.local.control.faults import contained
+from pyjob_magic.local.control.garbage import DEPENDENTS, Garbage
 from pyjob_magic.local.control.placement import Placement
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.kubelet import machine, podstatus
@@ -36,13 +37,13 @@ from pyjob_magic.local.objects import (
     timestamp,
 )
 from pyjob_magic.local.recorder import Recorder
-from pyjob_magic.local.resources import CONFIG_MAPS, JOBS, PODS, SECRETS, SERVICES
+from pyjob_magic.local.resources import CONFIG_MAPS, EVENTS, JOBS, PODS, SECRETS, SERVICES
 from pyjob_magic.local.storage import StorageError
 from pyjob_magic.local.store import Change, Store
 
 _DEPENDENTS = {"Pod": PODS, "Service": SERVICES}
-_OWNERS = {JOBS.kind: JOBS, PODS.kind: PODS, CONFIG_MAPS.kind: CONFIG_MAPS}
-_COLLECTED = (SERVICES, CONFIG_MAPS, SECRETS)  # go with the job that owns them
+_OWNERS = {resource.kind: resource for resource in DEPENDENTS}
+_OWNING = {resource.plural for resource in DEPENDENTS if resource != EVENTS}
 _LONGEST_GRACE = 86_400.0
 _RETRY_SECONDS = 10.0
 _LOOK_SECONDS = 1.0  # between two looks whether the store can be written
@@ -70,6 +71,8 @@ class Controller:
         self.kubelet.on_end = self._pod_ended
         self.placement = Placement(store, self.recorder, self.kubelet, self._place_later)
         self.keepsakes = Keepsakes(home.keepsakes)
+        self.garbage = Garbage(store, self.delete_pod)
+        self.on_charge: list[Callable[[], None]] = []  # called when it takes charge, or resumes
         self._dirty: dict[Key, None] = {}
         self._orphaned: list[str] = []
         self._timers: dict[Key, asyncio.TimerHandle] = {}
@@ -177,17 +180,18 @@ class Controller:
             self._pod_changed(change)
         elif change.resource in (CONFIG_MAPS.plural, SECRETS.plural):
             self.kubelet.sources_changed()
-            if change.type == "ADDED":
-                self._orphaned += self._gone([change.object])
-        else:
+        elif change.resource not in _OWNING:
             return
+        if change.type == "DELETED":
+            self._orphaned.append(change.uid)
+        elif change.type == "ADDED":
+            self._orphaned += self._gone([change.object])
         self._wake.set()
 
     def _job_changed(self, change: Change) -> None:
         job = change.object
         self._dirty[job["metadata"]["namespace"], job["metadata"]["name"]] = None
         if change.type == "DELETED":
-            self._orphaned.append(change.uid)
             self.placement.job_gone(change.uid)
             self.keepsakes.drop(change.uid)
         else:
@@ -199,7 +203,8 @@ class Controller:
             self._dirty[pod["metadata"]["namespace"], name] = None
         if change.type == "DELETED":
             self.placement.pod_gone(change.uid)
-            self._keep_logs(pod)
+            with contained():  # a log less is no reason to keep the pod
+                self._keep_logs(pod)
             self.kubelet.remove(change.uid)
         else:
             with contained():
@@ -220,7 +225,7 @@ class Controller:
         while self._orphaned:
             uid = self._orphaned.pop()
             with contained(then=partial(self._later, self._orphaned.append, uid)):
-                self._collect(uid)
+                self.garbage.collect(uid)
         dirty, self._dirty = self._dirty, {}
         for key in dirty:
             if self._paused:
@@ -260,19 +265,22 @@ class Controller:
                 self.kubelet.start(pod)
             if terminating(pod):
                 self.delete_pod(pod)
-        owned = [*pods, *(obj for kind in _COLLECTED for obj in self.store.objects(kind))]
-        self._orphaned += self._gone(owned)
+        self._orphaned += self._gone(obj for r in DEPENDENTS for obj in self.store.objects(r))
         known = {pod["metadata"]["uid"] for pod in pods}
         for path in self.home.pods.iterdir():
             if path.name not in known:
                 self._clear_away(path.name)
         self.keepsakes.drop_all_but(job["metadata"]["uid"] for job in jobs)
+        self.garbage.resume()
+        for go_on in self.on_charge:
+            go_on()
 
     def _clear_away(self, uid: str) -> None:
         """Remove what is left of a pod that was deleted in the last moment of the API before."""
         kill_pod(uid)
-        if pod := self.store.last(uid):  # there was no time to keep its logs
-            self._keep_logs(pod)
+        with contained():
+            if pod := self.store.last(uid):  # there was no time to keep its logs
+                self._keep_logs(pod)
         self.kubelet.remove(uid)
 
     def _keep_logs(self, pod: Json) -> None:
@@ -307,14 +315,6 @@ class Controller:
     def _uid(self, kind: str, namespace: str, name: str) -> str | None:
         found = self.store.find(_OWNERS[kind], namespace, name)
         return found["metadata"]["uid"] if found else None
-
-    def _collect(self, uid: str) -> None:
-        """Delete what belonged to a job that is gone."""
-        for pod in self.store.owned(PODS, uid):
-            self.delete_pod(pod)
-        for resource in _COLLECTED:
-            for obj in self.store.owned(resource, uid):
-                self.store.delete(resource, obj)
 
     def _pod_ended(self, uid: str) -> None:
         """Take note that no process of a pod is left."""
@@ -361,7 +361,7 @@ class Controller:
             else:
                 self._delete(job, step.what)
         if plan.remove:
-            self.store.delete(JOBS, job)
+            self.garbage.delete(JOBS, job)
         elif plan.status != job.get("status", {}):
             job["status"] = plan.status
             self.store.update(JOBS, job)
@@ -395,7 +395,7 @@ class Controller:
         if kind == "Pod":
             self.delete_pod(obj)
         else:
-            self.store.delete(SERVICES, obj)
+            self.garbage.delete(SERVICES, obj)
         message = f"Deleted {kind.lower()}: {obj['metadata']['name']}"
         self._remark(job, operator.Remark("Normal", f"SuccessfulDelete{kind}", message))
 

@@ -41,7 +41,7 @@ def is_wanted(job: Json, name: str) -> bool:
     """Whether `name`, that of a replica of `job`, is one of those that it should have."""
     kind, _, index = name.removeprefix(f"{job['metadata']['name']}-").partition("-")
     specs = {known.lower(): spec for known, spec in replica_specs(job).items()}
-    return kind in specs and int(index) < replicas(specs[kind])
+    return kind in specs and index.isdecimal() and int(index) < replicas(specs[kind])
 
 
 def replica_name(job_name: str, replica_type: str, index: int) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from pyjob_magic.local.objects import Json
+from pyjob_magic.local.objects import JOB_NAME, Json, labels
 from pyjob_magic.quantity import Quantity
 
 PORT_NAME = "pytorchjob-port"
@@ -199,7 +199,7 @@ def threads(container: Json, cpus: int, replicas: int, nproc: str | None) -> int
 
 def _here(pod: Json, port: int) -> dict[tuple[str, str], str]:
     """Map the operator's variables that hold a name or a port to what they are here."""
-    job = pod["metadata"].get("labels", {}).get("training.kubeflow.org/job-name", "")
+    job = labels(pod).get(JOB_NAME, "")
     here: dict[tuple[str, str], str] = {}
     for container in pod["spec"]["containers"]:
         for entry in container.get("env") or ():

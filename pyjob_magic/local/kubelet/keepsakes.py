@@ -17,7 +17,7 @@ from pathlib import Path
 from pyjob_magic.local.kubelet.process import Process
 from pyjob_magic.local.objects import Json, is_dns_label
 
-_MOST_RUNS = 10  # of a container
+MOST_RUNS = 10  # of a container
 
 
 class Keepsakes:
@@ -40,7 +40,7 @@ class Keepsakes:
         for offset, run in enumerate(runs):
             with suppress(OSError):  # a log less is no reason to keep the pod
                 os.replace(run.directory, place / str(number + offset))
-        for old in self._numbers(place)[:-_MOST_RUNS]:
+        for old in self._numbers(place)[:-MOST_RUNS]:
             shutil.rmtree(place / str(old), ignore_errors=True)
 
     def last(self, job_uid: str, pod_name: str, container: str) -> Process | None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from typing import TYPE_CHECKING
 
 from pyjob_magic.local.kubelet import podstatus, terminationlog
+from pyjob_magic.local.kubelet.keepsakes import MOST_RUNS
 from pyjob_magic.local.kubelet.limits import limit
 from pyjob_magic.local.kubelet.podstatus import Run
 from pyjob_magic.local.kubelet.process import Process, end_pod
 from pyjob_magic.local.kubelet.program import StartError, check, program, working_directory
 from pyjob_magic.local.kubelet.references import MissingError
 from pyjob_magic.local.kubelet.volumes import MountError, lay_out
-from pyjob_magic.local.objects import JOB_NAME, Json, ended, labels, timestamp
+from pyjob_magic.local.objects import JOB_NAME, Json, controller_of, ended, labels, timestamp
 from pyjob_magic.local.resources import JOBS, PODS, Resource
 
 if TYPE_CHECKING:
@@ -154,12 +156,14 @@ class PodRunner:
     async def _run(self, run: Run) -> int:
         """Run a container, again and again if its policy says so; return its last exit code."""
         runs = self._kubelet.runs(self._uid, run.container, self._pod)
-        run.restarts = max(0, len(runs) - 1)
-        if run.restarts:
+        run.restarts = int(runs[-1].directory.name) if runs else 0
+        if len(runs) > 1:
             run.last_state = podstatus.terminated(runs[-2], runs[-2].exit_code())
         backoff = self._kubelet.first_backoff
         while not self._must_end(run):
             directory = self._place.directory / run.key / str(run.restarts)
+            for old in self._kubelet.runs(self._uid, run.container, self._pod)[:-MOST_RUNS]:
+                shutil.rmtree(old.directory, ignore_errors=True)
             process = Process(directory, self._uid, run.container["name"])
             code = await self._run_once(run, process)
             if self._must_end(run) or not run.restarts_after(code):
@@ -288,7 +292,8 @@ class PodRunner:
 
     def _job(self) -> Json | None:
         name = labels(self._pod).get(JOB_NAME, "")
-        return self._kubelet.store.find(JOBS, self._pod["metadata"]["namespace"], name)
+        job = self._kubelet.store.find(JOBS, self._pod["metadata"]["namespace"], name)
+        return job if job and job["metadata"]["uid"] == controller_of(self._pod) else None
 
     def _find(self, resource: Resource, name: str) -> Json | None:
         return self._kubelet.store.find(resource, self._pod["metadata"]["namespace"], name)
