@@ -156,16 +156,30 @@ def _stop(home: Home, force: bool) -> bool:
     if not _alive(home):
         return False
     deadline = time.monotonic() + _STOP_DEADLINE
-    asked = False
+    asked: Running | None = None
     while _alive(home):
         # One that is not announced stops already.
-        if not asked and (running := status(home)) is not None:
+        if asked is None and (running := status(home)) is not None:
             _ask_to_stop(home, running, force)
-            asked = True
+            asked = running
         if time.monotonic() > deadline:
             raise TargetError(f"local: the API of {home.path} does not stop")
         time.sleep(0.01)
+    if asked is not None:
+        _await_end(asked.pid)
     return True
+
+
+def _await_end(pid: int) -> None:
+    """Wait for the end of a process that has said goodbye; it may be a zombie by then."""
+    deadline = time.monotonic() + _END_DEADLINE
+    while time.monotonic() < deadline:
+        _reap()
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
 
 
 def _current(home: Home) -> Running | None:

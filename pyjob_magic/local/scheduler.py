@@ -70,8 +70,8 @@ class Verdict:
 def schedule(waiting: Sequence[Group], used: Amounts, capacity: Amounts) -> list[Verdict]:
     """Decide which pods of the `waiting` groups, oldest first, may start beside what is `used`.
 
-    A group that has to wait for others to end keeps younger ones back, so that none starves; one
-    that can never fit keeps nobody back.
+    A group that has to wait for others to end keeps younger ones back, so that none starves, but
+    for those that ask for nothing that could run out; one that can never fit keeps nobody back.
     """
     verdicts, taken, ahead = [], dict(used), ""
     for group in waiting:
@@ -87,7 +87,7 @@ def _judge(group: Group, taken: Amounts, capacity: Amounts, ahead: str) -> Verdi
     least = min(group.least or len(group.pods), len(group.pods))
     if short := _never(group, least, capacity):
         return Verdict([], short, never=True)
-    if ahead:
+    if ahead and _takes_room(group):
         return Verdict([], f"waits for {ahead}, which came first")
     count = len(group.pods)
     while count >= least and _missing(group.first(count), taken, capacity):
@@ -99,6 +99,12 @@ def _judge(group: Group, taken: Amounts, capacity: Amounts, ahead: str) -> Verdi
     if short := _never(group, wanted, capacity):
         return Verdict(admitted, short, never=True)
     return Verdict(admitted, f"waits for others to end: {_short(group, wanted, taken, capacity)}")
+
+
+def _takes_room(group: Group) -> bool:
+    """Whether a group asks for anything that others could wait for."""
+    asked = total(group.pods.values())
+    return any(amount and name not in _UNGATED for name, amount in asked.items())
 
 
 def asks(pod: Json) -> dict[str, Decimal]:

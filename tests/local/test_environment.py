@@ -141,3 +141,22 @@ def test_threads(
 ) -> None:
     container = {"resources": {"limits": {"cpu": limit}}} if limit else {}
     assert threads(container, cpus, replicas, nproc) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "becomes"),
+    [
+        ("j-master-0", "127.0.0.1"),
+        ("j-worker-12:29500", "127.0.0.1:29500"),
+        ("--rdzv_endpoint=j-worker-0:29400", "--rdzv_endpoint=127.0.0.1:29400"),
+        ("tcp://j-master-0:23456", "tcp://127.0.0.1:23456"),
+        ("print('j-master-0')", "print('j-master-0')"),
+        ("x=1\n--a=j-master-0", "x=1\n--a=j-master-0"),
+        ("other-master-0", "other-master-0"),
+        ("/data/j-master-0", "/data/j-master-0"),
+    ],
+)
+def test_names_of_replicas_become_addresses(word: str, becomes: str) -> None:
+    """As words of their own only: the source of a program is never touched."""
+    program = local({"command": ["run", word], "env": [{"name": "A", "value": word}]})
+    assert (program.argv, program.env["A"]) == (["run", becomes], becomes)

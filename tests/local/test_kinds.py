@@ -181,6 +181,11 @@ def a_pod(**spec: Any) -> dict[str, Any]:
     return an_object("Pod", "alone", spec={"containers": [main], **spec})
 
 
+def with_main(**fields: Any) -> dict[str, Any]:
+    """Return the spec of a pod whose container has further fields."""
+    return {"containers": [{"name": "main", "image": "example/any:1", **fields}]}
+
+
 def test_a_pod_of_no_job_runs(api: Api) -> None:
     created = post(api, "pods", a_pod(restartPolicy="Never"))
 
@@ -224,6 +229,11 @@ def test_a_pod_cannot_say_which_gpus_are_its_own(api: Api) -> None:
         {"containers": [{"name": "main"}]},
         {"containers": [{"name": "No Label", "image": "x"}]},
         {"restartPolicy": "ExitCode"},
+        with_main(imagePullPolicy="Sometimes"),
+        with_main(volumeMounts=[{"name": "nowhere", "mountPath": "/x"}]),
+        with_main(env=[{"name": "A=B", "value": "1"}]),
+        with_main(env=[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.nope"}}}]),
+        with_main(resources={"limits": {"memory": "1Gi"}, "requests": {"memory": "2Gi"}}),
     ],
 )
 def test_a_pod_that_no_cluster_takes_is_refused(api: Api, spec: dict[str, Any]) -> None:
@@ -238,3 +248,12 @@ def test_kubernetes_own_kinds_need_not_be_named(api: Api) -> None:
     assert (stored.status_code, stored.json()["kind"]) == (201, "ConfigMap")
     nameless = {key: value for key, value in a_job().items() if key not in ("apiVersion", "kind")}
     assert api.http.post(api.jobs, json=nameless).status_code == 400
+
+
+def test_a_patch_that_is_only_tried_changes_nothing(api: Api) -> None:
+    """Not even the nulls of what is stored."""
+    post(api, "pods", a_pod(restartPolicy="Never"))
+    before = api.wait_phase("alone", "Succeeded")
+    path = f"{api.core('pods')}/alone"
+    tried = api.http.patch(path, json={}, headers=MERGE_PATCH, params={"dryRun": "All"})
+    assert tried.json()["status"] == before["status"]

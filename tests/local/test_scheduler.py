@@ -56,7 +56,7 @@ def test_everything_that_is_missing_is_named() -> None:
 
 def test_a_job_that_waits_keeps_younger_ones_back() -> None:
     """Each is told who comes before it, so that little changes when one starts."""
-    decided = verdicts([group("big", gpu=2), group("small", gpu=1), group("tiny")], gpu=1)
+    decided = verdicts([group("big", gpu=2), group("small", gpu=1), group("tiny", memory=1)], gpu=1)
     assert not any(verdict.admitted for verdict in decided.values())
     assert decided["small"].why == "waits for big, which came first"
     assert decided["tiny"].why == "waits for small, which came first"
@@ -86,7 +86,7 @@ def test_some_of_a_job_are_enough_if_it_says_so() -> None:
     assert decided["a"].admitted == ["a-0", "a-1"]
     assert decided["a"].never
     assert decided["b"].admitted == ["b-0"]
-    decided = verdicts([group("a", 2, least=1, gpu=1), group("b")], gpu=1)
+    decided = verdicts([group("a", 2, least=1, gpu=1), group("b", memory=1)], gpu=1)
     assert decided["a"].admitted == ["a-0"]
     assert decided["b"].why == "waits for a, which came first"
 
@@ -153,3 +153,13 @@ def test_containers_that_run_together_share_no_gpu() -> None:
 def test_where_no_gpus_are_handed_out_none_are_hidden() -> None:
     pod = {"metadata": {}, "spec": {"containers": [container("main")]}}
     assert visible_gpus(pod, container("main")) is None
+
+
+def test_what_takes_no_room_waits_for_nobody() -> None:
+    """CPUs are shared: nobody starves for a job that asks for nothing else."""
+    decided = verdicts([group("big", gpu=2), group("free"), group("busy", cpu=9)], gpu=1)
+    assert [decided[key].admitted for key in ("big", "free", "busy")] == [
+        [],
+        ["free-0"],
+        ["busy-0"],
+    ]

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from pyjob_magic.local.apiserver import patches, schemas, strategic
 from pyjob_magic.local.apiserver.bodies import media_type, read_object
+from pyjob_magic.local.apiserver.structure import copied
 from pyjob_magic.local.objects import Json
 from pyjob_magic.local.resources import Resource
 from pyjob_magic.local.status import bad_request, unsupported_media_type
@@ -43,6 +44,7 @@ def patched(request: Request, resource: Resource, old: Json, change: Any) -> Jso
         return patches.apply_operations(old, change)
     if not isinstance(change, dict):
         raise bad_request("a patch of an object must be an object")
+    old = copied(old)  # what is taken in is changed in place
     if kind == _STRATEGIC:
         return strategic.merge(schemas.of(resource), old, change)
     merged: Json = patches.merge(old, change)

@@ -12,6 +12,8 @@ from pyjob_magic.local.objects import Json, timestamp
 from pyjob_magic.local.resources import NODES
 from pyjob_magic.local.store import Store
 
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # as Go calls them
+
 
 def register(store: Store, name: str, capacity: Mapping[str, Decimal], now: float) -> None:
     """Store this machine as a node, or what has changed about it; others were other names of it.
@@ -47,7 +49,7 @@ def _new(name: str, now: float) -> Json:
             "uid": str(uuid.uuid4()),
             "creationTimestamp": timestamp(now),
             "labels": {
-                "kubernetes.io/arch": platform.machine(),
+                "kubernetes.io/arch": _ARCHITECTURES.get(platform.machine(), platform.machine()),
                 "kubernetes.io/hostname": name,
                 "kubernetes.io/os": platform.system().lower(),
             },
@@ -75,7 +77,7 @@ def _status(name: str, capacity: Mapping[str, Decimal], now: float) -> Json:
         "capacity": amounts,
         "conditions": [ready],
         "nodeInfo": {
-            "architecture": platform.machine(),
+            "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
             "containerRuntimeVersion": f"pyjob-magic://{__version__}",
             "kernelVersion": platform.release(),
             "kubeletVersion": f"v{__version__}",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from pyjob_magic.local.control.dependents import replica_name, restart_policy, service_ports
 from pyjob_magic.local.kubelet.environment import replicas
@@ -11,6 +12,19 @@ from pyjob_magic.local.status import Cause
 from pyjob_magic.quantity import Quantity
 
 _POD_POLICIES = ("Always", "OnFailure", "Never")
+_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_FIELDS = (
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "spec.nodeName",
+    "spec.serviceAccountName",
+    "status.hostIP",
+    "status.hostIPs",
+    "status.podIP",
+    "status.podIPs",
+)
+_FIELD = re.compile("|".join(_FIELDS) + r"|metadata\.(?:labels|annotations)\['[^']+'\]")
 _MOST_REPLICAS = 1024  # of a type, on one machine
 _LONGEST_NAME = 63  # of a service: it is a DNS label
 _QUANTITY_RULE = (
@@ -56,14 +70,13 @@ def pod_mistakes(
         Its restart policy, and those that there are.
     """
     if policy not in policies:
-        supported = ", ".join(f'"{known}"' for known in _POD_POLICIES)
-        message = f'Unsupported value: "{policy}": supported values: {supported}'
-        yield Cause("spec.restartPolicy", "FieldValueNotSupported", message)
+        yield _unsupported("spec.restartPolicy", policy, _POD_POLICIES)
     for key in ("containers", "initContainers", "volumes"):
         for index, entry in enumerate(spec.get(key) or ()):
             if not is_dns_label(entry.get("name")):
                 field = f"spec.{key}[{index}].name"
                 yield Cause(field, "FieldValueInvalid", "must be a DNS-1123 label")
+        yield from _container_mistakes(f"spec.{key}", spec.get(key) or (), spec)
     yield from _amounts(spec)
 
 
@@ -82,6 +95,49 @@ def troubles(pods: list[Json]) -> Iterator[tuple[str, str]]:
         if not entries and (latest := _latest(status.get("conditions") or [])):
             message = f"Error pod {name} condition message: {latest.get('message', '')}"
             yield latest.get("reason", ""), message
+
+
+def _container_mistakes(path: str, containers: Sequence[Json], spec: Json) -> Iterator[Cause]:
+    """Find what no container may say.
+
+    Source: ``pkg/apis/core/validation`` of Kubernetes.
+    """
+    if path == "spec.volumes":
+        return
+    volumes = {volume.get("name") for volume in spec.get("volumes") or ()}
+    for index, container in enumerate(containers):
+        where = f"{path}[{index}]"
+        policy = container.get("imagePullPolicy") or "Always"
+        if policy not in _PULL_POLICIES:
+            yield _unsupported(f"{where}.imagePullPolicy", policy, _PULL_POLICIES)
+        for number, mount in enumerate(container.get("volumeMounts") or ()):
+            if mount["name"] not in volumes:
+                field = f"{where}.volumeMounts[{number}].name"
+                yield Cause(field, "FieldValueNotFound", f'Not found: "{mount["name"]}"')
+        for number, entry in enumerate(container.get("env") or ()):
+            yield from _variable_mistakes(f"{where}.env[{number}]", entry)
+
+
+def _variable_mistakes(where: str, entry: Json) -> Iterator[Cause]:
+    name, source = entry["name"], entry.get("valueFrom")
+    if not name or "=" in name or not (name.isascii() and name.isprintable()):
+        message = f'Invalid value: "{name}": a variable has a name of printable ASCII without ='
+        yield Cause(f"{where}.name", "FieldValueInvalid", message)
+    if source is None:
+        return
+    if entry.get("value"):
+        message = 'Invalid value: "": may not be specified when `value` is not empty'
+        yield Cause(f"{where}.valueFrom", "FieldValueInvalid", message)
+    field = (source.get("fieldRef") or {}).get("fieldPath")
+    if field is not None and not _FIELD.fullmatch(field):
+        path = f"{where}.valueFrom.fieldRef.fieldPath"
+        yield _unsupported(path, field, _FIELDS)
+
+
+def _unsupported(field: str, value: str, supported: tuple[str, ...]) -> Cause:
+    known = ", ".join(f'"{one}"' for one in supported)
+    message = f'Unsupported value: "{value}": supported values: {known}'
+    return Cause(field, "FieldValueNotSupported", message)
 
 
 def _container_troubles(pod_name: str, entry: Json) -> Iterator[tuple[str, str]]:
@@ -112,7 +168,7 @@ def _port_mistakes(ports: list[Json]) -> Iterator[str]:
 
 
 def _amounts(spec: Json) -> Iterator[Cause]:
-    """Find amounts of resources that are none."""
+    """Find amounts of resources that are none, and requests beyond their limits."""
     for key in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(key) or ()):
             resources = container.get("resources") or {}
@@ -122,6 +178,17 @@ def _amounts(spec: Json) -> Iterator[Cause]:
                         field = f"spec.{key}[{index}].resources.{kind}[{name}]"
                         message = f'Invalid value: "{amount}": {problem}'
                         yield Cause(field, "FieldValueInvalid", message)
+            yield from _beyond(f"spec.{key}[{index}].resources.requests", resources)
+
+
+def _beyond(field: str, resources: Json) -> Iterator[Cause]:
+    limits = resources.get("limits") or {}
+    for name, request in (resources.get("requests") or {}).items():
+        if name not in limits or _amount(name, request) or _amount(name, limits[name]):
+            continue
+        if Quantity(request).value > Quantity(limits[name]).value:
+            message = f'Invalid value: "{request}": must be less than or equal to {name} limit'
+            yield Cause(field, "FieldValueInvalid", f"{message} of {limits[name]}")
 
 
 def _amount(name: str, amount: str | int) -> str:

@@ -137,7 +137,9 @@ def localize(
     """Return what runs on this machine in place of a container.
 
     Names of pods do not resolve here and all replicas share one network: the job meets on
-    127.0.0.1 and a port of its own. ``$(VAR)`` is expanded as the kubelet does it.
+    127.0.0.1 and a port of its own. What is nothing but the name of a replica, as a word of the
+    command or a variable, with an option, a scheme or a port, becomes that address, too.
+    ``$(VAR)`` is expanded as the kubelet does it.
 
     Parameters
     ----------
@@ -164,7 +166,9 @@ def localize(
         if "valueFrom" in entry:
             value = resolve(entry["valueFrom"])
         else:
-            value = here.get((name, entry.get("value"))) or expand(entry.get("value") or "", env)
+            value = here.get((name, entry.get("value"))) or _with_address(
+                expand(entry.get("value") or "", env), pod
+            )
         if not is_variable(name):
             where = f"container {container['name']}"
             skipped.append(f"Variable {name} of {where} was skipped: a shell cannot pass it on.")
@@ -172,7 +176,7 @@ def localize(
             env[name] = value
     env = _rendezvous(pod, env)
     command = [*(container.get("command") or ()), *(container.get("args") or ())]
-    argv = [expand(word, env) for word in command]
+    argv = [_with_address(expand(word, env), pod) for word in command]
     return Program(argv, {**_defaults(threads), **env}, skipped)
 
 
@@ -184,6 +188,14 @@ def expand(text: str, env: Mapping[str, str]) -> str:
         return "$" if name is None else env.get(name, match[0])
 
     return _REFERENCE.sub(replacement, text)
+
+
+def _with_address(word: str, pod: Json) -> str:
+    """Return a word that names a replica of the pod's job with the address that it has here."""
+    job = labels(pod).get(JOB_NAME, "")
+    replica = rf"{re.escape(job)}-(?:master|worker)-[0-9]+"
+    match = job and re.fullmatch(rf"(-{{1,2}}[\w-]+=)?(\w+://)?{replica}(:[0-9]+)?", word)
+    return "".join((match[1] or "", match[2] or "", LOOPBACK, match[3] or "")) if match else word
 
 
 def threads(container: Json, cpus: int, replicas: int, nproc: str | None) -> int:
