@@ -19,7 +19,7 @@ from pyjob_magic import __version__
 from pyjob_magic.errors import TargetError
 from pyjob_magic.local import private
 from pyjob_magic.local.home import Home
-from pyjob_magic.local.kubelet.inheritance import inherited
+from pyjob_magic.local.kubelet.inheritance import REPLICA, inherited
 
 STATUS_PATH = "/pyjob-magic/status"
 STOP_PATH = "/pyjob-magic/stop"
@@ -223,6 +223,10 @@ def _start_lock(home: Home) -> Iterator[None]:
 
 
 def _start(home: Home) -> Endpoint:
+    if REPLICA in os.environ:
+        raise TargetError(
+            "local: a replica starts no API, which would end with it; submit elsewhere"
+        )
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb", buffering=0) as pipe:
         try:

@@ -114,3 +114,22 @@ def test_what_the_server_refuses_is_said_in_its_words(kubectl: Kubectl) -> None:
     job["spec"]["pytorchReplicaSpecs"]["Master"]["replicas"] = 2
     refused = kubectl.run("create", "--filename", "-", text=text(job))
     assert "spec.pytorchReplicaSpecs[Master].replicas: Forbidden: must be 1" in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["create", "apply"])
+def test_a_kind_that_is_not_served_is_named(kubectl: Kubectl, command: str) -> None:
+    job = {**a_job(), "kind": "TFJob"}
+    refused = kubectl.run(command, "--filename", "-", text=text(job))
+    assert 'no matches for kind "TFJob" in version "kubeflow.org/v1"' in refused.stderr
+
+
+def test_a_pod_that_is_applied_again_is_unchanged(kubectl: Kubectl) -> None:
+    """And its differences are none, although the server has added much."""
+    main = {"name": "main", "image": "example/any:1", "command": ["sleep", "600"]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}
+    pod |= {"spec": {"containers": [main], "terminationGracePeriodSeconds": 1}}
+    for word in ("created", "unchanged"):
+        said = kubectl("apply", "--filename", "-", text=text(pod))
+        assert said == f"pod/p {word}\n"
+    kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=20s")
+    assert kubectl("diff", "--filename", "-", text=text(pod)) == ""

@@ -442,3 +442,10 @@ def test_a_pod_that_cannot_be_scheduled_keeps_nobody_back(own_home: Home) -> Non
     with running(own_home) as api:
         api.submit(a_job("new"))
         api.wait("new", "Succeeded")
+
+
+def test_a_replica_starts_no_api(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would sit in the tree of the replica, and end with it."""
+    monkeypatch.setenv("PYJOB_POD_UID", "some")
+    with pytest.raises(TargetError, match="a replica starts no API"):
+        launcher.ensure_running(own_home)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from pyjob_magic.local.apiserver import schemas
 from pyjob_magic.local.apiserver.catalogue import (
@@ -58,12 +59,27 @@ def of(served: list[Resource]) -> Json:
 
 def _object_of(resource: Resource) -> Json:
     schema = _described(schemas.of(resource), _sentences(resource.kind))
+    if not resource.custom:
+        schema = _with_merge_keys(schema)
     schema["properties"] |= _head(resource)
     return {
         **schema,
         **_mark(resource.group, resource.kind),
         "description": _sentences(resource.kind)[""],
     }
+
+
+def _with_merge_keys(schema: Any) -> Any:
+    """Say of lists by what they merge, in the words that ``kubectl apply`` looks for."""
+    if isinstance(schema, list):
+        return [_with_merge_keys(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    known = {key: _with_merge_keys(value) for key, value in schema.items()}
+    if keys := schema.get("x-kubernetes-list-map-keys"):
+        known["x-kubernetes-patch-merge-key"] = keys[0]
+        known["x-kubernetes-patch-strategy"] = "merge"
+    return known
 
 
 def _list_of(resource: Resource) -> Json:

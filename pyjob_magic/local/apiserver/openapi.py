@@ -24,12 +24,26 @@ from pyjob_magic.local.resources import Resource
 from pyjob_magic.local.status import StatusError
 
 _ROOT = "/openapi/v3"
+_OLD_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+_OLD = bytes([0x0A, 3]) + b"2.0"  # a document that says which version it is of, and no more
 _YEAR = 365 * 86_400  # seconds for which a document with its hash in the address may be kept
 
 
 def routes() -> list[Route]:
     """Return the routes of the OpenAPI documents."""
-    return [Route(_ROOT, _index), Route(f"{_ROOT}/{{name:path}}", _document)]
+    return [
+        Route(_ROOT, _index),
+        Route(f"{_ROOT}/{{name:path}}", _document),
+        Route("/openapi/v2", _old),
+    ]
+
+
+async def _old(_request: Request) -> Response:
+    """Return a document of the version before, in protobuf, the one form in which it is read.
+
+    ``kubectl`` asks for it when it finds a kind in no other, and only then goes on to say so.
+    """
+    return Response(_OLD, media_type=_OLD_TYPE)
 
 
 async def _index(request: Request) -> Response:

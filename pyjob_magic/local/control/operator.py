@@ -28,8 +28,8 @@ What differs from upstream, all of it:
   PyTorchJobRestarting, the troubles of pods) is said once, or once for each life of a replica
   that is made again.
 - There is no init container ``init-pytorch``, which has Workers wait some 200 s for the name of
-  their Master: here names resolve always, a job gets its place as a whole, and who connects too
-  early is kept waiting by torch, for longer.
+  their Master: here there is no name to wait for, a job gets its place as a whole, and who
+  connects too early is kept waiting by torch, for longer.
 - There is no HorizontalPodAutoscaler for ``elasticPolicy.metrics``, and no PodGroup: the
   scheduler of this machine admits jobs whole, or as ``minAvailable`` says.
 - Pods bear annotations of ours (``pyjob-magic/...``), and no finalizers of their template: nobody

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+REPLICA = "PYJOB_POD_UID"  # is set in what a replica starts
+
 # What is private to a kernel, a test run, an editor, or to a replica of another job.
 _PRIVATE = frozenset(
     {
@@ -22,7 +24,7 @@ _PRIVATE = frozenset(
         "PAGER",
         "PYDEVD_USE_FRAME_EVAL",
         "PYJOB_CONTAINER",
-        "PYJOB_POD_UID",
+        REPLICA,
         "PYJOB_ROOT",
         "PYTEST_CURRENT_TEST",
         "PYTEST_VERSION",

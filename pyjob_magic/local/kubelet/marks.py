@@ -16,7 +16,9 @@ from hashlib import blake2b
 
 import psutil
 
-MARK = "PYJOB_POD_UID"
+from pyjob_magic.local.kubelet.inheritance import REPLICA
+
+MARK = REPLICA
 CONTAINER_MARK = "PYJOB_CONTAINER"
 _FILE_LOCKS = 10  # RLIMIT_LOCKS, which Python does not name
 _CONTAINER_BITS = 22  # below the 40 of the pod
