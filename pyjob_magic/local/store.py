@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyjob_magic.local.objects import Json, controller_of
-from pyjob_magic.local.resources import Resource
+from pyjob_magic.local.objects import JOB_NAME, Json, controller_of, labels
+from pyjob_magic.local.resources import JOBS, Resource
 from pyjob_magic.local.status import exists, expired, not_found
 from pyjob_magic.local.storage import StorageError, damaged, explained, foreign_version, removed
 
@@ -201,14 +201,11 @@ class Store:
         """Return the objects whose first owner (the controlling one, if any) is `uid`."""
         return self._where("owner", resource, uid)
 
-    def about(self, resource: Resource, uid: str) -> list[Json]:
-        """Return the events about the object `uid`."""
-        return self._where("about", resource, uid)
-
-    def namespaces(self) -> list[str]:
-        """Return the namespaces that hold an object."""
-        rows = self._rows("SELECT DISTINCT namespace FROM objects ORDER BY namespace")
-        return [row[0] for row in rows]
+    def job_of(self, pod: Json) -> Json | None:
+        """Return the job that made a pod; None if it is gone, though another has its name."""
+        name = labels(pod).get(JOB_NAME, "")
+        job = self.find(JOBS, pod["metadata"]["namespace"], name)
+        return job if job and job["metadata"]["uid"] == controller_of(pod) else None
 
     def create(self, resource: Resource, obj: Json) -> Json:
         """Store a new object and return it with its resourceVersion.

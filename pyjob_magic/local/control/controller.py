@@ -31,7 +31,6 @@ from pyjob_magic.local.objects import (
     ended,
     labels,
     notes,
-    owners,
     placed,
     terminating,
     timestamp,
@@ -285,8 +284,8 @@ class Controller:
 
     def _keep_logs(self, pod: Json) -> None:
         """Keep what a pod that is gone has printed, if its job still exists."""
-        job = self._job_of(pod)
-        if job is None or job["metadata"]["uid"] not in owners(pod):
+        job = self.store.job_of(pod)
+        if job is None:
             return
         for container in pod["spec"]["containers"]:
             runs = self.kubelet.runs(pod["metadata"]["uid"], container, pod)

@@ -258,7 +258,7 @@ class Placement:
         pods = [pod for uid in uids if (pod := self._pod(uid))]
         if not pods:
             return
-        job = self._job_of(pods[0])
+        job = self._store.job_of(pods[0])
         gone = len(pods) < len(uids) or (controller_of(pods[0]) and job is None)
         if gone or (job and not operator.active(job)):
             self._stale = True  # things have changed while others were served
@@ -341,11 +341,6 @@ class Placement:
         pod = self._store.find(PODS, claim.namespace, claim.name) if claim else None
         waits = pod and pod["metadata"]["uid"] == uid and not (ended(pod) or terminating(pod))
         return pod if waits and pod and not placed(pod) else None
-
-    def _job_of(self, pod: Json) -> Json | None:
-        name = labels(pod).get(JOB_NAME, "")
-        job = self._store.find(JOBS, pod["metadata"]["namespace"], name)
-        return job if job and job["metadata"]["uid"] == controller_of(pod) else None
 
 
 def _uid(job: Json) -> str:

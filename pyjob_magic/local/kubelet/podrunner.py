@@ -15,8 +15,8 @@ from pyjob_magic.local.kubelet.process import Process, end_pod
 from pyjob_magic.local.kubelet.program import StartError, check, program, working_directory
 from pyjob_magic.local.kubelet.references import MissingError
 from pyjob_magic.local.kubelet.volumes import MountError, lay_out
-from pyjob_magic.local.objects import JOB_NAME, Json, controller_of, ended, labels, timestamp
-from pyjob_magic.local.resources import JOBS, PODS, Resource
+from pyjob_magic.local.objects import Json, ended, timestamp
+from pyjob_magic.local.resources import PODS, Resource
 
 if TYPE_CHECKING:
     from pyjob_magic.local.kubelet.kubelet import Kubelet
@@ -217,7 +217,13 @@ class PodRunner:
         while found is None:
             change = self._kubelet.next_source
             try:
-                found = program(self._pod, run.container, self._job(), self._place, self._find)
+                found = program(
+                    self._pod,
+                    run.container,
+                    self._kubelet.store.job_of(self._pod),
+                    self._place,
+                    self._find,
+                )
             except MissingError as error:
                 waiting = {"reason": "CreateContainerConfigError", "message": str(error)}
                 run.state = {"waiting": waiting}
@@ -289,11 +295,6 @@ class PodRunner:
 
     def _all(self) -> list[Run]:
         return [*self._init, *self._main]
-
-    def _job(self) -> Json | None:
-        name = labels(self._pod).get(JOB_NAME, "")
-        job = self._kubelet.store.find(JOBS, self._pod["metadata"]["namespace"], name)
-        return job if job and job["metadata"]["uid"] == controller_of(self._pod) else None
 
     def _find(self, resource: Resource, name: str) -> Json | None:
         return self._kubelet.store.find(resource, self._pod["metadata"]["namespace"], name)
