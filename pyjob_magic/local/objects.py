@@ -75,6 +75,12 @@ def placed(pod: Json) -> bool:
     return PORT in notes(pod)
 
 
+def containers(pod: Json) -> list[Json]:
+    """Return all containers of a pod, in the order in which they start."""
+    spec = pod["spec"]
+    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+
+
 def ended(pod: Json) -> bool:
     """Whether a pod has come to its end: Succeeded or Failed."""
     return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")

@@ -13,8 +13,7 @@ from pyjob_magic.local.kubelet import timekeeper
 from pyjob_magic.local.kubelet.kubelet import Kubelet
 from pyjob_magic.local.kubelet.logtimes import stamped
 from pyjob_magic.local.kubelet.process import Process
-from pyjob_magic.local.kubelet.volumes import containers
-from pyjob_magic.local.objects import Json
+from pyjob_magic.local.objects import Json, containers
 from pyjob_magic.local.status import bad_request
 
 _CHUNK = 256 * 1024

@@ -10,8 +10,8 @@ from typing import Any
 from pyjob_magic.local.control.operator import Remark
 from pyjob_magic.local.kubelet.environment import nproc_per_node, replicas
 from pyjob_magic.local.kubelet.projections import PROJECTED
-from pyjob_magic.local.kubelet.volumes import containers, mounts
-from pyjob_magic.local.objects import Json
+from pyjob_magic.local.kubelet.volumes import mounts
+from pyjob_magic.local.objects import Json, containers
 from pyjob_magic.local.scheduler import GPU, asks
 
 _LAID_OUT = (*PROJECTED, "emptyDir", "hostPath")

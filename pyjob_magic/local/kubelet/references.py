@@ -13,7 +13,7 @@ from typing import Any
 
 from pyjob_magic.local.kubelet import machine
 from pyjob_magic.local.kubelet.environment import LOOPBACK, is_variable
-from pyjob_magic.local.objects import Json, labels, notes
+from pyjob_magic.local.objects import Json, containers, labels, notes
 from pyjob_magic.local.resources import CONFIG_MAPS, SECRETS, Resource
 from pyjob_magic.quantity import Quantity
 
@@ -143,9 +143,7 @@ def amount(pod: Json, ref: Json, container: Json | None = None) -> str:
     What has no limit may use all that this machine has.
     """
     if name := ref.get("containerName"):
-        spec = pod["spec"]
-        every = (*(spec.get("initContainers") or ()), *spec["containers"])
-        container = next((each for each in every if each["name"] == name), None)
+        container = next((each for each in containers(pod) if each["name"] == name), None)
     kind, _, resource = ref["resource"].partition(".")
     resources = (container or {}).get("resources") or {}
     limits = {**machine.capacity(0), **(resources.get("limits") or {})}

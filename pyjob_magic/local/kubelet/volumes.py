@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pyjob_magic.local.kubelet.projections import PROJECTED, File, projection
 from pyjob_magic.local.kubelet.references import Find, MissingError
-from pyjob_magic.local.objects import Json
+from pyjob_magic.local.objects import Json, containers
 
 _MADE = {"DirectoryOrCreate": os.makedirs, "FileOrCreate": Path.touch}
 _CHECKS = {
@@ -52,12 +52,6 @@ def mounts(pod: Json) -> Iterator[tuple[Json, Json]]:
     found = [mount for each in containers(pod) for mount in each.get("volumeMounts") or ()]
     for mount in sorted(found, key=lambda mount: posixpath.normpath(mount["mountPath"])):
         yield volumes.get(mount["name"], {}), mount
-
-
-def containers(pod: Json) -> list[Json]:
-    """Return all containers of a pod, in the order in which they start."""
-    spec = pod["spec"]
-    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
 
 
 def within(root: Path, path: str) -> Path:
