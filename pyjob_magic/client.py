@@ -1,93 +1,26 @@
-"""The REST verbs, and the one place that turns httpx's errors and Status bodies into ours."""
+"""The REST verbs: PyTorchJobs of one namespace, and what belongs to them."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
 from pyjob_magic import errors
+from pyjob_magic.manifest import ANNOTATIONS
 from pyjob_magic.models import ConfigMap, Event, Pod, PyTorchJob
+from pyjob_magic.rest import Rest, Streams, log
+from pyjob_magic.target import Target
 
-_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-_WATCH_SECONDS = 240
+_WATCH_SECONDS = 60
 _WATCH_PAUSE = 0.2
 _RETRIES = 6
 _JOB_LABELS = (
     "training.kubeflow.org/operator-name=pytorchjob-controller,training.kubeflow.org/job-name="
 )
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where the API lives and how to get in.
-
-    Parameters
-    ----------
-    name
-        As typed behind ``--on``.
-    base_url
-        URL that the API's paths are appended to.
-    namespace
-        Used where none is said.
-    auth, transport
-        Credentials, and the way to the server where it is no plain URL.
-    annotations
-        What the target wants to find on its jobs, without the prefix.
-    """
-
-    name: str
-    base_url: str
-    namespace: str = "default"
-    auth: httpx.Auth | None = None
-    transport: httpx.BaseTransport | None = None
-    annotations: Mapping[str, str] = field(default_factory=dict)
-
-
-class Streams:
-    """Open streams of one reader, which another thread can end."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: set[httpx.Response] = set()
-        self.closed = False
-
-    @contextlib.contextmanager
-    def opened(self, response: httpx.Response) -> Iterator[None]:
-        """Hold `response` as long as it is read; close it afterwards."""
-        with self._lock:
-            self._open.add(response)
-        if self.closed:
-            _shut_down(response)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._open.discard(response)
-            response.close()
-
-    def close(self) -> None:
-        """End all streams, also those that are opened later."""
-        self.closed = True
-        with self._lock:
-            for response in self._open:
-                _shut_down(response)
-
-
-def _shut_down(response: httpx.Response) -> None:
-    """End the connection, so that a thread that is blocked in reading it goes on."""
-    stream = response.extensions.get("network_stream")
-    connection = stream.get_extra_info("socket") if stream else None
-    if connection is not None:
-        with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
 
 
 class Client:
@@ -100,20 +33,23 @@ class Client:
     namespace
         The namespace; the target's if none is said.
 
+    notify
+        Is told what keeps a request waiting; writes to the log ``pyjob_magic`` if not said.
+
     Every method raises a subclass of `ApiError` for what the server refuses, with the server's
     words, and `TargetError` where there is no answer.
     """
 
-    def __init__(self, target: Target, namespace: str | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        namespace: str | None = None,
+        *,
+        notify: Callable[[str], None] = log.warning,
+    ) -> None:
         self.target = target
         self.namespace = namespace or target.namespace
-        self._http = httpx.Client(
-            base_url=target.base_url,
-            auth=target.auth,
-            transport=target.transport,
-            timeout=_TIMEOUT,
-            headers={"Accept": "application/json", "User-Agent": "pyjob-magic"},
-        )
+        self._rest = Rest(target, notify)
         self._jobs = f"/apis/kubeflow.org/v1/namespaces/{self.namespace}/pytorchjobs"
         self._core = f"/api/v1/namespaces/{self.namespace}"
 
@@ -122,56 +58,76 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._rest.close()
 
     # -- jobs ---------------------------------------------------------------------------------
 
     def create_job(self, job: PyTorchJob, *, dry_run: bool = False) -> PyTorchJob:
-        """Create `job` and return it as stored; with `dry_run` it is only checked."""
-        return PyTorchJob.from_wire(
-            self._ask(
+        """Create `job` and return it as stored; with `dry_run` it is only checked.
+
+        Where the answer is lost, the job is created again under the same name; one that turns out
+        to be there already is taken for ours if it carries our submission's annotation.
+        """
+        dialect = self.target.dialect
+        query = {**dialect.creation, **({"dryRun": "All"} if dry_run else {})}
+        try:
+            created = self._rest.ask(
                 f"create PyTorchJob {job.name!r}",
                 "POST",
                 self._jobs,
-                json=job.to_wire(),
-                params={"fieldManager": "pyjob-magic", "fieldValidation": "Strict"}
-                | ({"dryRun": "All"} if dry_run else {}),
+                json=dialect.encode(job),
+                params=query,
             )
-        )
+        except errors.ExistsError as error:
+            if not error.resent:
+                raise
+            stored = self.get_job(job.name)
+            if _submission(stored) != _submission(job):
+                raise
+            return stored
+        return dialect.decode(created)
 
     def get_job(self, name: str) -> PyTorchJob:
         """Return the job `name` as it is now."""
-        return PyTorchJob.from_wire(
-            self._ask(f"get PyTorchJob {name!r}", "GET", f"{self._jobs}/{name}")
-        )
+        wire = self._rest.ask(f"get PyTorchJob {name!r}", "GET", f"{self._jobs}/{name}")
+        return self.target.dialect.decode(wire)
 
     def list_jobs(self) -> list[PyTorchJob]:
         """Return the jobs of the namespace, oldest first."""
         items = self._list("list PyTorchJobs", self._jobs)
-        jobs = [PyTorchJob.from_wire(item) for item in items]
+        jobs = [self.target.dialect.decode(item) for item in items]
         return sorted(jobs, key=lambda job: (job.metadata.creation_timestamp or "", job.name))
 
     def patch_job(self, name: str, patch: Mapping[str, Any]) -> PyTorchJob:
         """Merge `patch` into the job `name`."""
-        return PyTorchJob.from_wire(
-            self._ask(
-                f"change PyTorchJob {name!r}",
-                "PATCH",
-                f"{self._jobs}/{name}",
-                content=json.dumps(patch),
-                headers={"Content-Type": "application/merge-patch+json"},
-                params={"fieldManager": "pyjob-magic"},
-            )
-        )
-
-    def delete_job(self, name: str) -> None:
-        """Delete the job `name`; its replicas and what else it owns go with it."""
-        self._ask(
-            f"delete PyTorchJob {name!r}",
-            "DELETE",
+        dialect = self.target.dialect
+        changed = self._rest.ask(
+            f"change PyTorchJob {name!r}",
+            "PATCH",
             f"{self._jobs}/{name}",
-            params={"propagationPolicy": "Background"},
+            content=json.dumps(dialect.encode_patch(patch)),
+            headers={"Content-Type": "application/merge-patch+json"},
+            params=dict(dialect.patching),
         )
+        return dialect.decode(changed)
+
+    def delete_job(self, job: PyTorchJob) -> None:
+        """Delete `job`, not another one of its name; what it owns goes with it."""
+        precise = self.target.dialect.deletes_by_uid and job.metadata.uid
+        content: dict[str, Any] = (
+            {"json": {"preconditions": {"uid": job.metadata.uid}}} if precise else {}
+        )
+        try:
+            self._rest.send(
+                f"delete PyTorchJob {job.name!r}",
+                "DELETE",
+                f"{self._jobs}/{job.name}",
+                params={"propagationPolicy": "Background"},
+                **content,
+            )
+        except errors.NotFoundError as error:
+            if not error.resent:  # else it was us, and only the answer was lost
+                raise
 
     def follow_job(
         self, name: str, *, streams: Streams, version: str | None = None
@@ -224,28 +180,25 @@ class Client:
 
     def read_log(self, pod: str, *, tail: int | None = None) -> bytes:
         """Return the log of the replica that runs as `pod`, or its last `tail` lines."""
-        response = self._send(
-            f"read the log of {pod}",
-            self._http.build_request("GET", self._log(pod), params=_log_params(tail)),
-        )
-        return response.content
+        action, path = f"read the log of {pod}", self._log(pod)
+        return self._rest.send(action, "GET", path, params=_log_params(tail)).content
 
     def follow_log(self, pod: str, *, streams: Streams, tail: int | None = None) -> Iterator[bytes]:
         """Yield the log of `pod` as it comes, until the container has ended."""
         action = f"follow the log of {pod}"
-        request = self._http.build_request(
-            "GET",
+        with self._rest.stream(
+            action,
             self._log(pod),
+            streams,
             params={**_log_params(tail), "follow": "true"},
             timeout=httpx.Timeout(None, connect=5.0),
-        )
-        with self._stream(action, request, streams) as response:
+        ) as response:
             yield from response.iter_bytes()
 
     def create_config_map(self, config_map: ConfigMap) -> ConfigMap:
         """Create a ConfigMap."""
         return ConfigMap.from_wire(
-            self._ask(
+            self._rest.ask(
                 f"create ConfigMap {config_map.name!r}",
                 "POST",
                 f"{self._core}/configmaps",
@@ -256,7 +209,7 @@ class Client:
     def get_config_map(self, name: str) -> ConfigMap:
         """Return the ConfigMap `name`."""
         return ConfigMap.from_wire(
-            self._ask(f"get ConfigMap {name!r}", "GET", f"{self._core}/configmaps/{name}")
+            self._rest.ask(f"get ConfigMap {name!r}", "GET", f"{self._core}/configmaps/{name}")
         )
 
     # -- the seam -----------------------------------------------------------------------------
@@ -269,7 +222,7 @@ class Client:
         items: list[Any] = []
         page = {**(params or {}), "limit": "500"}
         while True:
-            answer = self._ask(action, "GET", path, params=page)
+            answer = self._rest.ask(action, "GET", path, params=page)
             items += answer.get("items") or []
             if not (following := answer.get("metadata", {}).get("continue")):
                 return items
@@ -294,7 +247,7 @@ class Client:
             started = time.monotonic()
             try:
                 if version is None:
-                    listed = self._ask(action, "GET", path, params=selector)
+                    listed = self._rest.ask(action, "GET", path, params=selector, streams=streams)
                     yield "SYNC", listed
                     version = listed.get("metadata", {}).get("resourceVersion", "")
                 failures = 0
@@ -319,93 +272,23 @@ class Client:
         streams: Streams,
     ) -> Iterator[tuple[str, Any]]:
         timing = {"watch": "true", "timeoutSeconds": str(_WATCH_SECONDS)}
-        request = self._http.build_request(
-            "GET",
+        with self._rest.stream(
+            action,
             path,
+            streams,
             params={**selector, **timing, "resourceVersion": version},
             timeout=httpx.Timeout(_WATCH_SECONDS + 15, connect=5.0),
-        )
-        with self._stream(action, request, streams) as response:
+        ) as response:
             for line in response.iter_lines():
                 event = json.loads(line)
                 if event["type"] == "ERROR":
                     status = event["object"]
-                    raise self._refused(action, status.get("code", 500), status)
+                    raise self._rest.refused(action, status.get("code", 500), status)
                 yield event["type"], event["object"]
 
-    @contextlib.contextmanager
-    def _stream(
-        self, action: str, request: httpx.Request, streams: Streams
-    ) -> Iterator[httpx.Response]:
-        with self._translating(action):
-            response = self._send(action, request, stream=True)
-            with streams.opened(response):
-                yield response
 
-    def _ask(self, action: str, method: str, path: str, **content: Any) -> Any:
-        """Send a request and return the JSON that came back."""
-        response = self._send(action, self._http.build_request(method, path, **content))
-        try:
-            return response.json()
-        except ValueError:
-            raise errors.ApiError(
-                action,
-                f"the answer is no JSON but {response.text[:80]!r}; is this a Kubernetes API?",
-                target=self.target.name,
-                code=response.status_code,
-            ) from None
-
-    def _send(self, action: str, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
-        with self._translating(action):
-            response = self._http.send(request, stream=stream)
-            if not response.is_success:
-                response.read()
-        if response.is_success:
-            return response
-        response.close()
-        try:
-            status = response.json()
-        except ValueError:
-            status = None
-        raise self._refused(action, response.status_code, status, response.text)
-
-    def _refused(self, action: str, code: int, status: Any, text: str = "") -> errors.ApiError:
-        """Return the error for a Status body, or for whatever else was answered."""
-        body = status if isinstance(status, dict) else {}
-        kind: Callable[..., errors.ApiError] = _KINDS.get(code, errors.ApiError)
-        if code == 409 and body.get("reason") == "AlreadyExists":
-            kind = errors.ExistsError
-        return kind(
-            action,
-            body.get("message") or text.strip()[:200] or f"HTTP {code}",
-            target=self.target.name,
-            code=code,
-            reason=body.get("reason", ""),
-            details=body.get("details"),
-        )
-
-    @contextlib.contextmanager
-    def _translating(self, action: str) -> Iterator[None]:
-        try:
-            yield
-        except httpx.TransportError as error:
-            reason = str(error) or type(error).__name__
-            raise errors.TargetError(
-                f"{self.target.name} did not answer when asked to {action}: {reason}"
-            ) from error
-
-
-_KINDS: dict[int, type[errors.ApiError]] = {
-    400: errors.InvalidError,
-    401: errors.UnauthorizedError,
-    403: errors.ForbiddenError,
-    404: errors.NotFoundError,
-    409: errors.ConflictError,
-    410: errors.GoneError,
-    413: errors.InvalidError,
-    415: errors.InvalidError,
-    422: errors.InvalidError,
-}
+def _submission(job: PyTorchJob) -> str | None:
+    return (job.metadata.annotations or {}).get(f"{ANNOTATIONS}submission")
 
 
 def _log_params(tail: int | None) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -94,6 +95,7 @@ class Connection:
             notebook=notebook,
             cell=cell,
             line=line,
+            submission=str(uuid.uuid4()),
             target=self.client.target.annotations,
         )
         return build(
@@ -128,7 +130,7 @@ class Connection:
             try:
                 self.client.create_config_map(whole.owned_config_map(created))
             except BaseException:  # also an interrupt: nothing may be left half-way
-                self.client.delete_job(created.name)
+                self.client.delete_job(created)
                 raise
         return Job(self.client, created)
 

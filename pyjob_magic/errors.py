@@ -76,6 +76,8 @@ class ManifestError(PyJobError):
 class TargetError(PyJobError):
     """The target cannot be reached or started."""
 
+    sent = False  # whether a request may have reached it, so that it may have been carried out
+
 
 class ApiError(PyJobError):
     """The API answered a request with an error.
@@ -97,6 +99,8 @@ class ApiError(PyJobError):
     """
 
     hint = ""  # what to do, where the server's words do not say it
+    resent = False  # whether the request was sent before, and may have been carried out then
+    retry_after: float | None = None  # seconds that the server wants to be left alone
 
     def __init__(
         self,

@@ -244,7 +244,7 @@ class Job:
 
     def delete(self) -> None:
         """Delete the job with its replicas and their logs."""
-        self._client.delete_job(self.name)
+        self._client.delete_job(self.manifest)
 
     def card(self) -> Card:
         """Return a picture of the job with its replicas and events as they are now."""

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
-from pyjob_magic.client import Client, Streams
+from pyjob_magic.client import Client
 from pyjob_magic.diagnosis import failed
 from pyjob_magic.errors import InvalidError, NotFoundError, PyJobError, TargetError
 from pyjob_magic.models import Pod, PyTorchJob
+from pyjob_magic.rest import Streams
 
 _BATCHES = 256  # how far replicas may run ahead of the reader before their streams wait
 _RETRIES = 5

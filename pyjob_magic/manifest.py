@@ -46,6 +46,8 @@ class Origin:
         File name of the notebook and id of the cell, where known.
     line
         The options as typed behind ``%%pytorchjob``.
+    submission
+        What tells this submission from every other one, to know it again if its answer is lost.
     target
         Annotations that the target wants on its jobs.
     """
@@ -55,6 +57,7 @@ class Origin:
     notebook: str = ""
     cell: str = ""
     line: str = ""
+    submission: str = ""
     target: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -276,6 +279,7 @@ def _where_from(annotations: Mapping[str, str], packed: Payload, origin: Origin)
         "notebook": origin.notebook,
         "cell": origin.cell,
         "line": origin.line,
+        "submission": origin.submission,
         **origin.target,
     }
     kept = {key: text for key, text in annotations.items() if not key.startswith(ANNOTATIONS)}

@@ -17,8 +17,9 @@ ORDER = [
     ["errors", "quantity", "models"],
     ["values"],
     ["options", "payload"],
-    ["edits", "diagnosis", "_card"],
-    ["manifest"],
+    ["edits", "diagnosis", "_card", "dialects"],
+    ["manifest", "target"],
+    ["rest"],
     ["client"],
     ["targets", "logs"],
     ["job"],
@@ -36,7 +37,17 @@ LOCAL_FREE_OF_IO = [
     *(f"control/{name}" for name in ("conditions", "dependents", "operator", "podchecks")),
     *(f"apiserver/{name}" for name in ("admission", "schema", "serverside", "strategic", "tables")),
 ]
-FREE_OF_IO = ["models", "manifest", "edits", "options", "values", "diagnosis", "_card", "payload"]
+FREE_OF_IO = [
+    "models",
+    "manifest",
+    "edits",
+    "options",
+    "values",
+    "diagnosis",
+    "dialects",
+    "_card",
+    "payload",
+]
 
 
 def imports(path: Path) -> set[str]:

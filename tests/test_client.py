@@ -11,9 +11,11 @@ import httpx
 import pytest
 
 from pyjob_magic import errors
-from pyjob_magic.client import Client, Streams, Target
+from pyjob_magic.client import Client
 from pyjob_magic.connection import Connection
 from pyjob_magic.models import PyTorchJob
+from pyjob_magic.rest import Streams
+from pyjob_magic.target import Target
 from tests.data import SEED, read
 
 HERE = Path(__file__).parent
@@ -163,8 +165,8 @@ def test_pods_of_another_job_of_the_same_name_are_left_out() -> None:
 
 
 def test_watch_goes_on_after_an_interruption() -> None:
-    """A connection that breaks, or a version that is too old, leads to a new list."""
-    lists = iter(["1", "7", "9"])
+    """It goes on where a connection broke; a version that is too old leads to a new list."""
+    lists = iter(["1", "7"])
     watches: list[Any] = [
         httpx.ReadError("Connection reset by peer"),
         {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}},
@@ -187,8 +189,8 @@ def test_watch_goes_on_after_an_interruption() -> None:
 
     changes = list(a_client(serve).follow_job("j", streams=Streams()))
 
-    assert seen == ["1", "7", "9"]
-    assert [job and job.metadata.resource_version for job in changes] == ["1", "7", "9", None]
+    assert seen == ["1", "1", "7"]
+    assert [job and job.metadata.resource_version for job in changes] == ["1", "7", None]
 
 
 def test_a_submit_that_fails_half_way_leaves_nothing() -> None:

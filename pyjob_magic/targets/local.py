@@ -6,9 +6,9 @@ import sys
 
 import httpx
 
-from pyjob_magic.client import Target
 from pyjob_magic.local.home import Home
 from pyjob_magic.local.launcher import ensure_running
+from pyjob_magic.target import Target
 
 
 def target() -> Target:
@@ -19,6 +19,7 @@ def target() -> Target:
         transport=LocalTransport(Home.default()),
         # Replicas run with the Python of the notebook that submitted them.
         annotations={"interpreter": sys.executable},
+        keeps_logs=True,
     )
 
 

@@ -1,0 +1,297 @@
+"""Requests and answers: the one place that turns httpx's errors and Status bodies into ours.
+
+A request whose answer is lost is sent again where that does no harm, with pauses that grow, and
+whoever waits is told. Nothing here knows PyTorchJobs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from pyjob_magic import errors
+from pyjob_magic.target import Target
+
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+PATIENCE = 30.0
+"""Seconds for which a server that has answered before may be away, such as to be restarted."""
+
+_ATTEMPTS = 3  # where the server answers, but with an error of its own
+_LONGEST_PAUSE = 60.0  # seconds that a server may ask for
+
+log = logging.getLogger("pyjob_magic")
+
+
+class Streams:
+    """Open streams of one reader, which another thread can end.
+
+    Parameters
+    ----------
+    notify
+        Is told what keeps the reader waiting, in whatever thread that is found out.
+    """
+
+    def __init__(self, notify: Callable[[str], None] = log.warning) -> None:
+        self.notify = notify
+        self._lock = threading.Lock()
+        self._open: set[httpx.Response] = set()
+        self._closing = threading.Event()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the reader has gone."""
+        return self._closing.is_set()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but no longer than the reader is there."""
+        self._closing.wait(seconds)
+
+    @contextlib.contextmanager
+    def opened(self, response: httpx.Response) -> Iterator[None]:
+        """Hold `response` as long as it is read; close it afterwards."""
+        with self._lock:
+            self._open.add(response)
+        if self.closed:
+            _shut_down(response)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.discard(response)
+            response.close()
+
+    def close(self) -> None:
+        """End all streams, also those that are opened later."""
+        self._closing.set()
+        with self._lock:
+            for response in self._open:
+                _shut_down(response)
+
+
+def _shut_down(response: httpx.Response) -> None:
+    """End the connection, so that a thread that is blocked in reading it goes on."""
+    stream = response.extensions.get("network_stream")
+    connection = stream.get_extra_info("socket") if stream else None
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+class Rest:
+    """Sends requests to one target.
+
+    Parameters
+    ----------
+    target
+        Where they go.
+    notify
+        Is told when a request has to be sent again.
+    """
+
+    def __init__(self, target: Target, notify: Callable[[str], None] = log.warning) -> None:
+        self.target = target
+        self.notify = notify
+        self._has_answered = False
+        self._http = httpx.Client(
+            base_url=target.base_url,
+            auth=target.auth,
+            transport=target.transport,
+            timeout=TIMEOUT,
+            headers={"Accept": "application/json", "User-Agent": "pyjob-magic"},
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def ask(self, action: str, method: str, path: str, **content: Any) -> Any:
+        """Send a request and return the JSON that came back.
+
+        Parameters
+        ----------
+        action
+            What is asked, for messages: goes on after "asked to".
+        content
+            As `httpx.Client.build_request` takes it, and `streams` for requests of a reader.
+
+        Raises
+        ------
+        ApiError
+            If the server refuses; `ApiError.resent` tells whether an answer before was lost.
+        TargetError
+            If there is no answer.
+        """
+        response = self.send(action, method, path, **content)
+        try:
+            return response.json()
+        except ValueError:
+            raise errors.ApiError(
+                action,
+                f"the answer is no JSON but {response.text[:80]!r}; is this a Kubernetes API?",
+                target=self.target.name,
+                code=response.status_code,
+            ) from None
+
+    def send(
+        self,
+        action: str,
+        method: str,
+        path: str,
+        *,
+        streams: Streams | None = None,
+        **content: Any,
+    ) -> httpx.Response:
+        """Send a request and return the whole answer; see `ask`."""
+        return self._persist(action, method, path, content, streams, stream=False)
+
+    @contextlib.contextmanager
+    def stream(
+        self, action: str, path: str, streams: Streams, **content: Any
+    ) -> Iterator[httpx.Response]:
+        """Open a stream and lend the answer, of which only the head has been read; see `ask`."""
+        response = self._persist(action, "GET", path, content, streams, stream=True)
+        with streams.opened(response):
+            try:
+                yield response
+            except httpx.TransportError as error:
+                raise self._silence(action, error) from error
+
+    def _persist(
+        self,
+        action: str,
+        method: str,
+        path: str,
+        content: dict[str, Any],
+        streams: Streams | None,
+        *,
+        stream: bool,
+    ) -> httpx.Response:
+        """Send a request until it is answered, or until there is no hope."""
+        notify, sleep = (streams.notify, streams.sleep) if streams else (self.notify, time.sleep)
+        hope = _Hope(patient=self._has_answered)
+        while True:
+            try:
+                # Built anew each time: credentials, and the URL of a target that moves, change.
+                request = self._http.build_request(method, path, **content)
+                response = self._once(action, request, stream=stream)
+                self._has_answered = True
+                return response
+            except (errors.TargetError, errors.ApiError) as error:
+                self._has_answered |= isinstance(error, errors.ApiError)
+                pause = hope.pause_after(error)
+                if pause is None or (streams and streams.closed):
+                    if isinstance(error, errors.ApiError):
+                        error.resent = hope.lost
+                    raise
+                if hope.attempts == 1:
+                    notify(f"{error}; trying again")
+                sleep(pause)
+
+    def _once(self, action: str, request: httpx.Request, *, stream: bool) -> httpx.Response:
+        try:
+            response = self._http.send(request, stream=stream)
+            if not response.is_success:
+                response.read()
+        except httpx.TransportError as error:
+            raise self._silence(action, error) from error
+        if response.is_success:
+            return response
+        response.close()
+        try:
+            status = response.json()
+        except ValueError:
+            status = None
+        refusal = self.refused(action, response.status_code, status, response.text)
+        refusal.retry_after = _seconds(response.headers.get("Retry-After"))
+        raise refusal
+
+    def refused(self, action: str, code: int, status: Any, text: str = "") -> errors.ApiError:
+        """Return the error for a Status body, or for whatever else was answered."""
+        body = status if isinstance(status, dict) else {}
+        kind: Callable[..., errors.ApiError] = _KINDS.get(code, errors.ApiError)
+        if code == 409 and body.get("reason") == "AlreadyExists":
+            kind = errors.ExistsError
+        return kind(
+            action,
+            body.get("message") or text.strip()[:200] or f"HTTP {code}",
+            target=self.target.name,
+            code=code,
+            reason=body.get("reason", ""),
+            details=body.get("details"),
+        )
+
+    def _silence(self, action: str, error: httpx.TransportError) -> errors.TargetError:
+        reason = str(error) or type(error).__name__
+        silence = errors.TargetError(
+            f"{self.target.name} did not answer when asked to {action}: {reason}"
+        )
+        # What was never sent cannot have been done.
+        silence.sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+        return silence
+
+
+@dataclass
+class _Hope:
+    """Whether it is worth to send a request again.
+
+    A server that was there a moment ago is given time to come back; one that was never there is
+    taken for a wrong address at once.
+    """
+
+    patient: bool
+    attempts: int = 0
+    lost: bool = False  # whether one of the attempts may have been carried out
+    waited: float = 0.0
+
+    def pause_after(self, error: errors.TargetError | errors.ApiError) -> float | None:
+        """Return the seconds to wait before the next attempt, None if there should be none."""
+        self.attempts += 1
+        if isinstance(error, errors.TargetError):
+            self.lost |= error.sent
+            if not (self.patient or error.sent) or self.waited >= PATIENCE:
+                return None
+            pause = self._growing()
+        elif error.code == 429 or (error.code == 503 and error.retry_after is not None):
+            pause = self._growing() if error.retry_after is None else error.retry_after
+            if pause > _LONGEST_PAUSE or self.waited >= 2 * PATIENCE:
+                return None
+        elif error.code in (500, 502, 503, 504) and "request is too large" not in error.message:
+            self.lost = True
+            if self.attempts >= _ATTEMPTS:
+                return None
+            pause = self._growing()
+        else:
+            return None
+        self.waited += pause
+        return pause
+
+    def _growing(self) -> float:
+        # Not all clients at once: those of many notebooks lose the same server.
+        return float(min(5.0, 0.1 * 2**self.attempts) * random.uniform(0.5, 1.0))  # noqa: S311
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Read the seconds of a ``Retry-After`` header; dates, which no API server sends, are none."""
+    return float(retry_after) if retry_after and retry_after.isdecimal() else None
+
+
+_KINDS: dict[int, type[errors.ApiError]] = {
+    400: errors.InvalidError,
+    401: errors.UnauthorizedError,
+    403: errors.ForbiddenError,
+    404: errors.NotFoundError,
+    409: errors.ConflictError,
+    410: errors.GoneError,
+    413: errors.InvalidError,
+    415: errors.InvalidError,
+    422: errors.InvalidError,
+}

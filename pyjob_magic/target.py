@@ -1,0 +1,48 @@
+"""A target: where PyTorchJobs live, how to get in, and how they are spelled there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+
+from pyjob_magic.dialects import KUBEFLOW, Dialect
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the API lives and how to get in; its representation shows no credentials.
+
+    Parameters
+    ----------
+    name
+        As typed behind ``--on``.
+    base_url
+        URL that the API's paths are appended to.
+    namespace
+        Used where none is said.
+    place
+        What tells it from others of its name: a context, a region; empty where there is only one.
+    auth, transport
+        Credentials, and the way to the server where it is no plain URL.
+    annotations
+        What the target wants to find on its jobs, without the prefix.
+    dialect
+        How the server spells PyTorchJobs, and what it can do.
+    keeps_logs
+        Whether logs can be read after the replica is gone, as long as the job exists.
+    warnings
+        What whoever uses it should know, such as that nobody checks who answers.
+    """
+
+    name: str
+    base_url: str
+    namespace: str = "default"
+    place: str = ""
+    auth: httpx.Auth | None = field(default=None, repr=False)
+    transport: httpx.BaseTransport | None = field(default=None, repr=False)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    dialect: Dialect = KUBEFLOW
+    keeps_logs: bool = False
+    warnings: tuple[str, ...] = ()
