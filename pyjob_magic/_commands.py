@@ -139,6 +139,9 @@ class Commands:
     def list(self, connection: Connection) -> None:
         display(connection.list())
 
+    def doctor(self, connection: Connection) -> None:
+        display(connection.doctor())
+
     def show(self, connection: Connection, name: str) -> None:
         display(connection.get(name).card())
 

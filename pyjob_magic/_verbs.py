@@ -65,6 +65,7 @@ VERBS = {
     ),
     "suspend": Verb("stop the replicas and keep the job", "NAME", (_NAME,)),
     "resume": Verb("start the replicas of a suspended job", "NAME", (_NAME,)),
+    "doctor": Verb("look whether jobs can run here, and what to mend if not"),
     "use": Verb(
         "the target and namespace from here on",
         "TARGET [-n NAMESPACE]",

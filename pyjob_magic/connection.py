@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pyjob_magic._card import JobTable
+from pyjob_magic import doctor
+from pyjob_magic._card import FindingTable, JobTable
 from pyjob_magic.client import Client
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import SUFFIX_ALPHABET, Manifest, Origin, build, read
@@ -148,6 +149,18 @@ class Connection:
         """Return the jobs of the namespace, oldest first."""
         jobs = [Job(self.client, job) for job in self.client.list_jobs()]
         return JobTable(jobs, datetime.now(UTC))
+
+    def doctor(self, *, pull_secrets: Sequence[str] = ()) -> FindingTable:
+        """Look whether jobs can run here, and what to mend if not.
+
+        Parameters
+        ----------
+        pull_secrets
+            Names of the secrets that images are to be pulled with.
+        """
+        target, now = self.client.target, datetime.now(UTC)
+        report = doctor.examine(target, self.namespace, now=now, pull_secrets=pull_secrets)
+        return FindingTable(report.findings, report.role)
 
     def close(self) -> None:
         """Close the connections; jobs go on."""

@@ -95,10 +95,19 @@ class Rest:
         Where they go.
     notify
         Is told when a request has to be sent again.
+    insist
+        Whether a request is sent again at all.
     """
 
-    def __init__(self, target: Target, notify: Callable[[str], None] = log.warning) -> None:
+    def __init__(
+        self,
+        target: Target,
+        notify: Callable[[str], None] = log.warning,
+        *,
+        insist: bool = True,
+    ) -> None:
         self.target = target
+        self._insist = insist
         self.notify = notify
         self._has_answered = False
         self._http = httpx.Client(
@@ -188,7 +197,7 @@ class Rest:
             except (errors.TargetError, errors.ApiError) as error:
                 self._has_answered |= isinstance(error, errors.ApiError)
                 pause = hope.pause_after(error)
-                if pause is None or (streams and streams.closed):
+                if pause is None or not self._insist or (streams and streams.closed):
                     if isinstance(error, errors.ApiError):
                         error.resent = hope.lost
                     raise

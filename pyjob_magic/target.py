@@ -32,6 +32,8 @@ class Target:
         How the server spells PyTorchJobs, and what it can do.
     keeps_logs
         Whether logs can be read after the replica is gone, as long as the job exists.
+    operator
+        Who reacts to jobs, where nobody needs to look; empty where it has to be found out.
     warnings
         What whoever uses it should know, such as that nobody checks who answers.
     """
@@ -45,4 +47,5 @@ class Target:
     annotations: Mapping[str, str] = field(default_factory=dict)
     dialect: Dialect = KUBEFLOW
     keeps_logs: bool = False
+    operator: str = ""
     warnings: tuple[str, ...] = ()

@@ -14,14 +14,14 @@ import pyjob_magic
 PACKAGE = Path(pyjob_magic.__file__).parent
 # Each may import those before it, and nothing behind it.
 ORDER = [
-    ["errors", "quantity", "models"],
+    ["errors", "quantity", "models", "findings"],
     ["values"],
     ["options", "payload"],
     ["edits", "diagnosis", "_card", "dialects"],
-    ["manifest", "target"],
+    ["manifest", "target", "checks"],
     ["rest"],
     ["client"],
-    ["targets", "logs"],
+    ["targets", "logs", "doctor"],
     ["job"],
     ["connection"],
     ["_line"],
@@ -47,6 +47,8 @@ FREE_OF_IO = [
     "dialects",
     "_card",
     "payload",
+    "checks",
+    "findings",
 ]
 
 
