@@ -94,20 +94,22 @@ def right(asked: Right, denied: Mapping[str, str]) -> Finding:
 
 def role(namespace: str, denied: Mapping[Right, Iterable[str]]) -> str:
     """Return the Role that is missing, as YAML for whoever may grant it; empty if none is."""
-    rules = [
-        {"apiGroups": [asked.group], "resources": [asked.name], "verbs": list(verbs)}
-        for asked, verbs in denied.items()
-        if verbs
-    ]
-    if not rules:
+    by_resource: dict[tuple[str, str], list[str]] = {}
+    for asked, verbs in denied.items():
+        by_resource.setdefault((asked.group, asked.name), []).extend(verbs)
+    if not by_resource:
         return ""
+    rules = [
+        {"apiGroups": [group], "resources": [name], "verbs": verbs}
+        for (group, name), verbs in by_resource.items()
+    ]
     whole = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
         "metadata": {"name": "pyjob-magic", "namespace": namespace},
         "rules": rules,
     }
-    return str(yaml.safe_dump(whole, sort_keys=False))
+    return str(yaml.safe_dump(whole, sort_keys=False, default_flow_style=None))
 
 
 def transport(url: str, warnings: Sequence[str]) -> Finding:
@@ -129,6 +131,14 @@ def identity(review: Json) -> Finding:
         return Finding("who am I", "fail", "nobody: no credentials were sent", "add them")
     told = f", in {', '.join(groups)}" if groups else ""
     return Finding("who am I", "ok", f"{name}{told}")
+
+
+def refused_identity(refusal: str) -> Finding:
+    """Judge what a server says that knows no SelfSubjectReview: a refusal may name the user."""
+    named = re.search(r'User "([^"]+)"', refusal)
+    if named is None:
+        return Finding("who am I", "unknown", "the server does not tell")
+    return identity({"status": {"userInfo": {"username": named[1]}}})
 
 
 def version(info: Json) -> Finding:

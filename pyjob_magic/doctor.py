@@ -11,7 +11,14 @@ from typing import Any
 
 from pyjob_magic import checks
 from pyjob_magic.checks import RIGHTS, Json, Right
-from pyjob_magic.errors import ApiError, ForbiddenError, NotFoundError, PyJobError, TargetError
+from pyjob_magic.errors import (
+    ApiError,
+    ForbiddenError,
+    NotFoundError,
+    PyJobError,
+    TargetError,
+    UnauthorizedError,
+)
 from pyjob_magic.findings import Finding
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.rest import Rest
@@ -107,8 +114,8 @@ class _Examination:
         """Return what a look has found; that it could not look is a finding too."""
         try:
             finding = look()
-        except ForbiddenError as error:
-            return [Finding(name, "unknown", f"may not be read: {error.message}")]
+        except ForbiddenError:
+            return [Finding(name, "unknown", "not allowed to look")]
         except PyJobError as error:
             return [Finding(name, "unknown", str(error))]
         except Exception as error:  # what answered is no API server, or a strange one
@@ -137,13 +144,11 @@ class _Examination:
         path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
         try:
             return checks.identity(self._post(path, review))
-        except NotFoundError:  # before Kubernetes 1.28
-            return Finding("who am I", "unknown", "the server does not tell")
-        except ApiError as error:
-            if error.code != 401:
-                raise
+        except UnauthorizedError as error:
             remedy = "renew the credentials of this target"
             return Finding("who am I", "fail", f"not accepted: {error.message}", remedy)
+        except (NotFoundError, ForbiddenError) as error:  # before Kubernetes 1.28
+            return checks.refused_identity(error.message)
 
     def _resource(self) -> Finding:
         return checks.resource(self._get_or_none("/apis/kubeflow.org/v1"))
@@ -197,9 +202,13 @@ class _Examination:
         return checks.pull_secrets(names, self.pull_secrets)
 
     def _queues(self) -> Finding | None:
-        path = f"/apis/kueue.x-k8s.io/v1beta1/namespaces/{self.namespace}/localqueues"
-        answer = self._get_or_none(path)
-        return None if answer is None else checks.queues(answer.get("items") or [])
+        group = self._get_or_none("/apis/kueue.x-k8s.io")
+        if group is None:
+            return None
+        version = group["preferredVersion"]["groupVersion"]
+        return checks.queues(
+            self._items(f"/apis/{version}/namespaces/{self.namespace}/localqueues")
+        )
 
     @property
     def _jobs(self) -> str:

@@ -88,8 +88,11 @@ def test_missing_rights_become_a_role() -> None:
 
     assert yaml.safe_load(text)["metadata"] == {"name": "pyjob-magic", "namespace": "team-a"}
     assert yaml.safe_load(text)["rules"] == [
-        {"apiGroups": ["kubeflow.org"], "resources": ["pytorchjobs"], "verbs": ["create"]},
-        {"apiGroups": ["kubeflow.org"], "resources": ["pytorchjobs"], "verbs": ["list", "watch"]},
+        {
+            "apiGroups": ["kubeflow.org"],
+            "resources": ["pytorchjobs"],
+            "verbs": ["create", "list", "watch"],
+        },
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
     ]
     assert checks.role("team-a", {}) == ""
@@ -104,6 +107,15 @@ def test_a_right_that_is_missing_tells_what_it_is_good_for() -> None:
     finding = checks.right(config_maps, {"create": ""})
     assert (finding.state, finding.remedy) == ("warn", "ask for the Role below")
     assert "98,298 bytes" in finding.found
+
+
+def test_a_server_too_old_for_the_question_names_the_user_all_the_same() -> None:
+    """Its refusal does."""
+    refusal = 'selfsubjectreviews.authentication.k8s.io is forbidden: User "bob" cannot create'
+
+    assert checks.refused_identity(refusal).found == "bob"
+    assert checks.refused_identity(refusal.replace("bob", "system:anonymous")).state == "fail"
+    assert checks.refused_identity("404 page not found").state == "unknown"
 
 
 @pytest.mark.parametrize(
