@@ -11,8 +11,9 @@ from typing import Any
 from pyjob_magic import doctor
 from pyjob_magic._card import FindingTable, JobTable
 from pyjob_magic.client import Client
+from pyjob_magic.errors import DetachedError, PyJobError, TargetError
 from pyjob_magic.job import Job
-from pyjob_magic.manifest import SUFFIX_ALPHABET, Manifest, Origin, build, read
+from pyjob_magic.manifest import SUBMISSION, SUFFIX_ALPHABET, Manifest, Origin, build, read
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import JobOptions
 from pyjob_magic.targets import resolve
@@ -92,7 +93,7 @@ class Connection:
         """
         origin = Origin(
             time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            suffix="".join(secrets.choice(SUFFIX_ALPHABET) for _ in range(5)),
+            suffix=_suffix(),
             notebook=notebook,
             cell=cell,
             line=line,
@@ -125,15 +126,34 @@ class Connection:
         ExistsError, InvalidError, ForbiddenError
             If the API refuses it.
         """
-        whole = manifest if isinstance(manifest, Manifest) else Manifest(_job(manifest))
-        created = self.client.create_job(whole.job, dry_run=dry_run)
+        whole = manifest if isinstance(manifest, Manifest) else Manifest(_foreign(manifest))
+        created = self._create(whole.job, dry_run=dry_run)
         if whole.config_map is not None and not dry_run:
             try:
                 self.client.create_config_map(whole.owned_config_map(created))
-            except BaseException:  # also an interrupt: nothing may be left half-way
-                self.client.delete_job(created)
+            except BaseException as error:  # also an interrupt: nothing may be left half-way
+                self._take_back(created, error)
                 raise
         return Job(self.client, created)
+
+    def _create(self, job: PyTorchJob, *, dry_run: bool) -> PyTorchJob:
+        try:
+            return self.client.create_job(job, dry_run=dry_run)
+        except KeyboardInterrupt:
+            raise DetachedError(
+                f"interrupted while PyTorchJob {job.name!r} was being created; "
+                f"%pytorchjob show {job.name} tells whether it is there"
+            ) from None
+
+    def _take_back(self, job: PyTorchJob, error: BaseException) -> None:
+        """Delete a job whose source could not follow, or say that it is left."""
+        try:
+            self.client.delete_job(job)
+        except PyJobError as left:
+            raise TargetError(
+                f"{error}; PyTorchJob {job.name!r}, which cannot run without it, is left: {left}; "
+                f"delete it with %pytorchjob delete {job.name}"
+            ) from error
 
     def get(self, name: str) -> Job:
         """Return the handle on the job `name`.
@@ -167,5 +187,16 @@ class Connection:
         self.client.close()
 
 
-def _job(manifest: PyTorchJob | Mapping[str, Any]) -> PyTorchJob:
-    return manifest if isinstance(manifest, PyTorchJob) else read(manifest)
+def _foreign(manifest: PyTorchJob | Mapping[str, Any]) -> PyTorchJob:
+    """Return a job that was not built here with what makes it known again if an answer is lost."""
+    job = manifest if isinstance(manifest, PyTorchJob) else read(manifest)
+    meta = job.metadata
+    name = meta.name or (f"{meta.generate_name}{_suffix()}" if meta.generate_name else None)
+    annotations = {SUBMISSION: str(uuid.uuid4()), **(meta.annotations or {})}
+    known = meta.model_copy(update={"name": name, "annotations": annotations})
+    return job.model_copy(update={"metadata": known})
+
+
+def _suffix() -> str:
+    """Return the random end of a generated name."""
+    return "".join(secrets.choice(SUFFIX_ALPHABET) for _ in range(5))

@@ -77,6 +77,7 @@ class TargetError(PyJobError):
     """The target cannot be reached or started."""
 
     sent = False  # whether a request may have reached it, so that it may have been carried out
+    passing = False  # whether it may be over in a moment, as when a connection is cut
 
 
 class ApiError(PyJobError):

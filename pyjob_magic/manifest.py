@@ -28,6 +28,8 @@ SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 ANNOTATIONS = "pyjob-magic/"
 """Prefix of the annotations that say where a job comes from."""
+SUBMISSION = f"{ANNOTATIONS}submission"
+"""Annotation that tells a submission from every other one."""
 
 _SOURCE_VOLUME = "pyjob-source"
 
