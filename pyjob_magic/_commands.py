@@ -13,7 +13,7 @@ from IPython.display import display
 
 from pyjob_magic._card import Card
 from pyjob_magic._verbs import usage
-from pyjob_magic.connection import Connection, connect
+from pyjob_magic.connection import Connection, connect, read_file
 from pyjob_magic.errors import DetachedError, OptionError, PyJobError, SourceError
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import ANNOTATIONS, Manifest, load
@@ -217,11 +217,7 @@ def _read(option: str, check: Callable[[Any], T], value: str) -> T:
 
 
 def _read_manifest(file: str) -> PyTorchJob:
-    try:
-        text = Path(file).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError("--from", f"cannot read {file!r}: {error}") from None
-    return load(text, file=file)
+    return load(read_file("--from", file), file=file)
 
 
 def _check_writable(file: str) -> None:

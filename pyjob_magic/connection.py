@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from pyjob_magic import overlays
 from pyjob_magic._card import JobTable
 from pyjob_magic.client import Client
+from pyjob_magic.errors import OptionError
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import SUFFIX_ALPHABET, Manifest, Origin, build, read
 from pyjob_magic.models import PyTorchJob
@@ -86,8 +90,8 @@ class Connection:
 
         Raises
         ------
-        OptionError, SourceError
-            If an option cannot be, or the source cannot travel.
+        OptionError, SourceError, ManifestError
+            If an option cannot be, the source cannot travel, or a patch spoils the job.
         """
         origin = Origin(
             time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -98,9 +102,8 @@ class Connection:
             submission=str(uuid.uuid4()),
             target=self.client.target.annotations,
         )
-        return build(
-            options or JobOptions.read(said), source, origin, namespace=self.namespace, base=base
-        )
+        said_options = _with_files(options or JobOptions.read(said))
+        return build(said_options, source, origin, namespace=self.namespace, base=base)
 
     def submit(
         self, manifest: Manifest | PyTorchJob | Mapping[str, Any], *, dry_run: bool = False
@@ -156,3 +159,44 @@ class Connection:
 
 def _job(manifest: PyTorchJob | Mapping[str, Any]) -> PyTorchJob:
     return manifest if isinstance(manifest, PyTorchJob) else read(manifest)
+
+
+def _with_files(options: JobOptions) -> JobOptions:
+    """Return the options with what is in the files that they name."""
+    template, patches = options.pod_template, options.patch
+    if isinstance(template, str):
+        text = read_file("--pod-template", template)
+        template = overlays.parse("--pod-template", text, template)
+    read: list[str | Mapping[str, Any]] = [
+        _patch(patch) if isinstance(patch, str) else patch for patch in patches or ()
+    ]
+    return dataclasses.replace(options, pod_template=template, patch=read or None)
+
+
+def _patch(said: str) -> Mapping[str, Any]:
+    """Return a patch that was typed, or one in a file: ``@FILE``, or the name of one."""
+    file = said.removeprefix("@")
+    if file == said and not _is_file(said):
+        return overlays.parse("--patch", said)
+    return overlays.parse("--patch", read_file("--patch", file), file)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).expanduser().is_file()
+    except (OSError, RuntimeError, ValueError):  # too long, or no path at all
+        return False
+
+
+def read_file(option: str, file: str) -> str:
+    """Return the text of a file that an option names.
+
+    Raises
+    ------
+    OptionError
+        If it cannot be read.
+    """
+    try:
+        return Path(file).expanduser().read_text(encoding="utf-8")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise OptionError(option, f"cannot read {file!r}: {error}") from None

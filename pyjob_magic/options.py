@@ -68,7 +68,7 @@ def _said(help: str, metavar: str = "", read: Callable[[Any], Any] = str, **type
 
 
 def _switch(help: str) -> Any:  # noqa: A002
-    return _said(help, read=bool)
+    return _said(help, read=values.switch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +198,21 @@ class JobOptions:
         flag="--mount",
         repeat=True,
         choices=("pvc:", "secret:", "configmap:", "memory:"),
+    )
+    queue: str | None = _said(
+        "Kueue's queue, which starts the job when there is room.", "NAME", values.queue
+    )
+    priority_class: str | None = _said(
+        "Priority class of the replicas.", "NAME", values.object_name
+    )
+    pod_template: str | Mapping[str, Any] | None = _said(
+        "Pod template under what the options say, YAML or JSON.", "FILE", values.document
+    )
+    patch: list[str | Mapping[str, Any]] | None = _said(
+        "Merge patch on the finished manifest: JSON, YAML or @FILE.",
+        "PATCH",
+        values.documents,
+        repeat=True,
     )
     args: list[str] | None = None
 

@@ -16,7 +16,7 @@ PACKAGE = Path(pyjob_magic.__file__).parent
 ORDER = [
     ["errors", "quantity", "models"],
     ["values"],
-    ["options", "payload"],
+    ["options", "overlays", "payload"],
     ["edits", "diagnosis", "_card", "dialects"],
     ["manifest", "target"],
     ["rest"],
@@ -42,6 +42,7 @@ FREE_OF_IO = [
     "manifest",
     "edits",
     "options",
+    "overlays",
     "values",
     "diagnosis",
     "dialects",

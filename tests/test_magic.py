@@ -312,6 +312,26 @@ def test_server_dry_run_lets_the_api_check(shell: Shell) -> None:
     assert shell.names() == []
 
 
+def test_queued_job_does_not_wait_for_a_kueue_that_is_not_there(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """It is admitted at once, and the card says so; what is suspended later stays suspended."""
+    go = tmp_path / "go"
+    shell.cell("queued --queue team-a -o job", waiting_for(go))
+    job: Job = shell.ipython.user_ns["job"]
+    eventually(lambda: job.state == "Running")
+    assert 'there is no Kueue here: jobs of queue "team-a" are admitted' in shell.line(
+        "show queued"
+    )
+
+    shell.line("suspend queued")
+
+    eventually(lambda: job.state == "Suspended" and not job.replicas())
+    shell.line("resume queued")
+    go.touch()
+    assert job.wait(20).state == "Succeeded"
+
+
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
 def test_saved_manifest_is_a_start(shell: Shell, tmp_path: Path, suffix: str) -> None:
     """--from takes what --save wrote; what the line says replaces, the rest stays."""
