@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pyjob_magic import overlays
+from pyjob_magic import causes, overlays
 from pyjob_magic._card import JobTable
 from pyjob_magic.client import Client
-from pyjob_magic.errors import OptionError
+from pyjob_magic.errors import ForbiddenError, InvalidError, OptionError
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import SUFFIX_ALPHABET, Manifest, Origin, build, read
 from pyjob_magic.models import PyTorchJob
@@ -125,10 +125,14 @@ class Connection:
         ManifestError
             If it is no PyTorchJob.
         ExistsError, InvalidError, ForbiddenError
-            If the API refuses it.
+            If the API refuses it; the message names the options that set the fields.
         """
         whole = manifest if isinstance(manifest, Manifest) else Manifest(_job(manifest))
-        created = self.client.create_job(whole.job, dry_run=dry_run)
+        try:
+            created = self.client.create_job(whole.job, dry_run=dry_run)
+        except (InvalidError, ForbiddenError) as error:
+            error.explain(causes.explain(error.message, error.details, whole.job.to_wire()))
+            raise
         if whole.config_map is not None and not dry_run:
             try:
                 self.client.create_config_map(whole.owned_config_map(created))

@@ -17,9 +17,8 @@ from pyjob_magic.values import Mount, Toleration
 
 Wire = dict[str, Any]
 
-# Other extended resources, such as rdma/hca, are no accelerators.
-_ACCELERATOR = re.compile(r"/.*(gpu|npu|tpu|ascend|gaudi|neuron|accelerator)", re.IGNORECASE)
-
+ACCELERATOR = re.compile(r"/.*(gpu|npu|tpu|ascend|gaudi|neuron|accelerator)", re.IGNORECASE)
+"""What resources that count as GPUs are called; others, such as ``rdma/hca``, are none."""
 CONTAINER = "pytorch"
 """Name of the container that trains. Source: training-operator v1.9.0, which insists on it."""
 QUEUE = "kueue.x-k8s.io/queue-name"
@@ -134,7 +133,7 @@ def _gpu_name(job: Wire, resource: str) -> None:
 
 def _gpu_resource(container: Wire) -> str | None:
     limits = container.get("resources", {}).get("limits", {})
-    return next((name for name in limits if _ACCELERATOR.search(name)), None)
+    return next((name for name in limits if ACCELERATOR.search(name)), None)
 
 
 def _rename(container: Wire, resource: str, new: str | None) -> None:

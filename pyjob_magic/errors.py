@@ -32,7 +32,7 @@ class PyJobError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Return the lines that IPython shows instead of a traceback."""
-        return [f"{type(self).__name__}: {self}"]
+        return f"{type(self).__name__}: {self}".splitlines()
 
 
 class OptionError(PyJobError):
@@ -112,14 +112,19 @@ class ApiError(PyJobError):
         reason: str = "",
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        hint = f"; {self.hint}" if self.hint else ""
-        super().__init__(f"{target} refused to {action} ({code}): {message}{hint}")
+        super().__init__()
         self.action = action
         self.message = message
         self.target = target
         self.code = code
         self.reason = reason
         self.details = dict(details or {})
+        self.explain(message)
+
+    def explain(self, reason: str) -> None:
+        """Say `reason` in place of the server's message, which stays in `message`."""
+        hint = f"; {self.hint}" if self.hint else ""
+        self.args = (f"{self.target} refused to {self.action} ({self.code}): {reason}{hint}",)
 
 
 class UnauthorizedError(ApiError):
