@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pyjob_magic import causes, overlays
+from pyjob_magic import causes, overlays, settings
 from pyjob_magic._card import JobTable
 from pyjob_magic.client import Client
 from pyjob_magic.errors import ForbiddenError, InvalidError, OptionError
@@ -18,25 +18,46 @@ from pyjob_magic.job import Job
 from pyjob_magic.manifest import SUFFIX_ALPHABET, Manifest, Origin, build, read
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import JobOptions
-from pyjob_magic.targets import resolve
+from pyjob_magic.profiles import NO_PROFILE, Profile
+from pyjob_magic.targets import NAMES, resolve
 
 
-def connect(target: str = "local", namespace: str | None = None) -> Connection:
+def connect(
+    target: str | None = None, namespace: str | None = None, *, profile: str | None = None
+) -> Connection:
     """Return a connection to `target`; nothing is sent before it is used.
 
     Parameters
     ----------
     target
-        ``local``: the embedded API of this machine, started when it is first needed.
+        ``local``: the embedded API of this machine, started when it is first needed. If none is
+        said, that of the profile, or ``local``.
     namespace
-        Where the jobs live; the target's own if none is said.
+        Where the jobs live; the profile's, or the target's own, if none is said.
+    profile
+        Name of the profile that says what jobs are built with; the default one if none is said.
+
+    Raises
+    ------
+    OptionError, SettingsError
+        If there is no such target or profile, or the settings cannot be.
+    """
+    return open_connection(settings.read().choose(profile), target, namespace)
+
+
+def open_connection(profile: Profile, target: str | None, namespace: str | None) -> Connection:
+    """Return a connection to what was said, else to what the profile says.
 
     Raises
     ------
     OptionError
         If there is no such target.
     """
-    return Connection(Client(resolve(target), namespace))
+    if target not in (None, profile.on or target):
+        # It names a namespace and a way in, but those of another target.
+        return Connection(Client(resolve(target or NAMES[0]), namespace), profile)
+    where = resolve(target or profile.on or NAMES[0], profile.access)
+    return Connection(Client(where, namespace or profile.namespace), profile)
 
 
 class Connection:
@@ -46,10 +67,13 @@ class Connection:
     ----------
     client
         The REST verbs of one namespace of one target.
+    profile
+        What jobs are built with where nothing else is said.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, profile: Profile = NO_PROFILE) -> None:
         self.client = client
+        self.profile = profile
 
     @property
     def target(self) -> str:
@@ -77,6 +101,9 @@ class Connection:
     ) -> Manifest:
         """Return the manifest of a job that runs `source`, as `submit` would send it.
 
+        What is not said is taken from the profile; on top of a `base` only from one that was
+        asked for by name.
+
         Parameters
         ----------
         source
@@ -100,10 +127,12 @@ class Connection:
             cell=cell,
             line=line,
             submission=str(uuid.uuid4()),
+            profile=self.profile.name,
             target=self.client.target.annotations,
         )
-        said_options = _with_files(options or JobOptions.read(said))
-        return build(said_options, source, origin, namespace=self.namespace, base=base)
+        typed = options or JobOptions.read(said)
+        whole = self.profile.under(typed) if base is None or self.profile.asked_for else typed
+        return build(_with_files(whole), source, origin, namespace=self.namespace, base=base)
 
     def submit(
         self, manifest: Manifest | PyTorchJob | Mapping[str, Any], *, dry_run: bool = False

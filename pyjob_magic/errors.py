@@ -4,6 +4,7 @@
 
     PyJobError
     ├── OptionError            an option of the magic has a value that cannot be
+    ├── SettingsError          a file of settings, or a variable, says what cannot be
     ├── SourceError            the code cannot travel or is no plain Python
     ├── ManifestError          a manifest (a file, an object) is not a PyTorchJob
     ├── TargetError            the target cannot be reached or started
@@ -23,7 +24,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -50,6 +51,20 @@ class OptionError(PyJobError):
         super().__init__(f"{option}: {reason}")
         self.option = option
         self.reason = reason
+
+
+class SettingsError(PyJobError):
+    """A file of settings, or a variable, says what cannot be.
+
+    Parameters
+    ----------
+    problems
+        A line for each: the file and the key, or the variable, and why.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
 
 
 class SourceError(PyJobError):

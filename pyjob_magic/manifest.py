@@ -55,6 +55,8 @@ class Origin:
         File name of the notebook and id of the cell, where known.
     line
         The options as typed behind ``%%pytorchjob``.
+    profile
+        Name of the profile that was in force, if there was one.
     submission
         What tells this submission from every other one, to know it again if its answer is lost.
     target
@@ -66,6 +68,7 @@ class Origin:
     notebook: str = ""
     cell: str = ""
     line: str = ""
+    profile: str = ""
     submission: str = ""
     target: Mapping[str, str] = field(default_factory=dict)
 
@@ -290,6 +293,7 @@ def _where_from(annotations: Mapping[str, str], packed: Payload, origin: Origin)
         "notebook": origin.notebook,
         "cell": origin.cell,
         "line": origin.line,
+        "profile": origin.profile,
         "submission": origin.submission,
         **origin.target,
     }

@@ -252,6 +252,9 @@ class CellOptions(JobOptions):
         choices=("default",),
     )
     on: str | None = _said("Target to run on (local).", "TARGET")
+    profile: str | None = _said(
+        "Profile of the settings that says what the line does not (the default one).", "NAME"
+    )
     dry_run: str | None = _said(
         "Show the manifest and submit nothing; =server lets the API check it too.",
         "[=client|server]",

@@ -22,8 +22,10 @@ ORDER = [
     ["rest", "causes"],
     ["client"],
     ["targets", "logs"],
-    ["job"],
+    ["job", "profiles"],
+    ["settings", "_sources"],  # the latter is what needs the library
     ["connection"],
+    ["_profiles"],
     ["_line"],
     ["_verbs"],
     ["_completion"],
