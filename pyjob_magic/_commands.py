@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.display import display
 
+from pyjob_magic import inputs, settings
 from pyjob_magic._card import Card
+from pyjob_magic._profiles import SettingsTable, in_force, rows
 from pyjob_magic._verbs import usage
-from pyjob_magic.connection import Connection, connect
+from pyjob_magic.connection import Connection, open_connection
 from pyjob_magic.errors import DetachedError, OptionError, PyJobError, SourceError
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import ANNOTATIONS, Manifest, load
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import CellOptions
-from pyjob_magic.targets import resolve
 from pyjob_magic.values import count, positive_seconds
 from pyjob_magic.values import namespace as check_namespace
 
@@ -41,23 +42,37 @@ class Commands:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
-        self._target = "local"
+        self._target: str | None = None
         self._namespace: str | None = None
-        self._connections: dict[tuple[str, str | None], Connection] = {}
+        self._profile: str | None = None
+        self._connections: dict[tuple[str | None, str | None, str], Connection] = {}
 
-    def connection(self, target: str | None = None, namespace: str | None = None) -> Connection:
+    def connection(
+        self,
+        target: str | None = None,
+        namespace: str | None = None,
+        profile: str | None = None,
+    ) -> Connection:
         """Return the connection to what was said, else to what is in use."""
-        same_target = target in (None, self._target)
-        key = (target or self._target, namespace or (self._namespace if same_target else None))
-        if key not in self._connections:
-            self._connections[key] = connect(*key)
-        return self._connections[key]
+        chosen = settings.read().choose(profile or self._profile)
+        if profile is None or chosen.on is None:  # else it goes where the profile says
+            if profile is not None:
+                namespace = namespace or chosen.namespace
+            same_target = target in (None, self._target)
+            namespace = namespace or (self._namespace if same_target else None)
+            target = target or self._target
+        key = (target, namespace, chosen.name)
+        known = self._connections.get(key)
+        if known is None or known.profile != chosen:  # the settings may have been edited
+            self._connections[key] = known = open_connection(chosen, target, namespace)
+        return known
 
     def run(self, options: CellOptions, source: str, line: str) -> None:
         """Run `source` as a job; `line` is what was typed behind the magic."""
         base = _read_manifest(options.from_) if options.from_ else None
         base_namespace = base.metadata.namespace if base else None
-        connection = self.connection(options.on, options.namespace or base_namespace)
+        namespace = options.namespace or base_namespace
+        connection = self.connection(options.on, namespace, options.profile)
         try:
             manifest = connection.build(
                 source,
@@ -191,13 +206,23 @@ class Commands:
         line = (job.manifest.metadata.annotations or {}).get(f"{ANNOTATIONS}line", name)
         self._shell.set_next_input(f"%%pytorchjob {line}\n{job.source()}")
 
-    def use(self, target: str, namespace: str | None) -> None:
-        resolve(target)
+    def use(self, target: str | None, namespace: str | None, profile: str | None) -> None:
+        if target is None and profile is None:
+            raise OptionError("%pytorchjob use", "TARGET or --profile NAME is missing")
         if namespace is not None:
             _read("--namespace", check_namespace, namespace)
-        self._target, self._namespace = target, namespace
+        open_connection(settings.read().choose(profile), target, namespace).close()
+        self._target, self._namespace, self._profile = target, namespace, profile
         connection = self.connection(None, None)
-        print(f"Jobs go to target {connection.target}, namespace {connection.namespace}.")
+        named = f", profile {connection.profile.name}" if connection.profile.name else ""
+        print(f"Jobs go to target {connection.target}, namespace {connection.namespace}{named}.")
+
+    def profiles(self) -> None:
+        found = settings.read()
+        table, problems = rows(found, os.environ)
+        display(SettingsTable(table))
+        for line in (in_force(found, self._profile), *found.remarks, *problems):
+            print(line)
 
 
 @contextlib.contextmanager
@@ -220,11 +245,7 @@ def _read(option: str, check: Callable[[Any], T], value: str) -> T:
 
 
 def _read_manifest(file: str) -> PyTorchJob:
-    try:
-        text = Path(file).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError("--from", f"cannot read {file!r}: {error}") from None
-    return load(text, file=file)
+    return load(inputs.read_file("--from", file), file=file)
 
 
 def _check_writable(file: str) -> None:

@@ -4,37 +4,64 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pyjob_magic import doctor
+from pyjob_magic import causes, doctor, inputs, settings
 from pyjob_magic._card import FindingTable, JobTable
 from pyjob_magic.client import Client
-from pyjob_magic.errors import DetachedError, PyJobError, TargetError
+from pyjob_magic.errors import (
+    DetachedError,
+    ForbiddenError,
+    InvalidError,
+    PyJobError,
+    TargetError,
+)
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import SUBMISSION, SUFFIX_ALPHABET, Manifest, Origin, build, read
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import JobOptions
-from pyjob_magic.targets import resolve
+from pyjob_magic.profiles import NO_PROFILE, Profile
+from pyjob_magic.targets import NAMES, resolve
 
 
-def connect(target: str = "local", namespace: str | None = None) -> Connection:
+def connect(
+    target: str | None = None, namespace: str | None = None, *, profile: str | None = None
+) -> Connection:
     """Return a connection to `target`; nothing is sent before it is used.
 
     Parameters
     ----------
     target
-        ``local``: the embedded API of this machine, started when it is first needed.
+        ``local``: the embedded API of this machine, started when it is first needed. If none is
+        said, that of the profile, or ``local``.
     namespace
-        Where the jobs live; the target's own if none is said.
+        Where the jobs live; the profile's, or the target's own, if none is said.
+    profile
+        Name of the profile that says what jobs are built with; the default one if none is said.
+
+    Raises
+    ------
+    OptionError, SettingsError
+        If there is no such target or profile, or the settings cannot be.
+    """
+    return open_connection(settings.read().choose(profile), target, namespace)
+
+
+def open_connection(profile: Profile, target: str | None, namespace: str | None) -> Connection:
+    """Return a connection to what was said, else to what the profile says.
 
     Raises
     ------
     OptionError
         If there is no such target.
     """
-    return Connection(Client(resolve(target), namespace))
+    if target not in (None, profile.on or target):
+        # It names a namespace and a way in, but those of another target.
+        return Connection(Client(resolve(target or NAMES[0]), namespace), profile)
+    where = resolve(target or profile.on or NAMES[0], profile.access)
+    return Connection(Client(where, namespace or profile.namespace), profile)
 
 
 class Connection:
@@ -44,10 +71,13 @@ class Connection:
     ----------
     client
         The REST verbs of one namespace of one target.
+    profile
+        What jobs are built with where nothing else is said.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, profile: Profile = NO_PROFILE) -> None:
         self.client = client
+        self.profile = profile
 
     @property
     def target(self) -> str:
@@ -75,6 +105,9 @@ class Connection:
     ) -> Manifest:
         """Return the manifest of a job that runs `source`, as `submit` would send it.
 
+        What is not said is taken from the profile; on top of a `base` only from one that was
+        asked for by name.
+
         Parameters
         ----------
         source
@@ -88,8 +121,8 @@ class Connection:
 
         Raises
         ------
-        OptionError, SourceError
-            If an option cannot be, or the source cannot travel.
+        OptionError, SourceError, ManifestError
+            If an option cannot be, the source cannot travel, or a patch spoils the job.
         """
         origin = Origin(
             time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -98,11 +131,12 @@ class Connection:
             cell=cell,
             line=line,
             submission=str(uuid.uuid4()),
+            profile=self.profile.name,
             target=self.client.target.annotations,
         )
-        return build(
-            options or JobOptions.read(said), source, origin, namespace=self.namespace, base=base
-        )
+        typed = options or JobOptions.read(said)
+        whole = self.profile.under(typed) if base is None or self.profile.asked_for else typed
+        return build(inputs.with_files(whole), source, origin, namespace=self.namespace, base=base)
 
     def submit(
         self, manifest: Manifest | PyTorchJob | Mapping[str, Any], *, dry_run: bool = False
@@ -124,7 +158,7 @@ class Connection:
         ManifestError
             If it is no PyTorchJob.
         ExistsError, InvalidError, ForbiddenError
-            If the API refuses it.
+            If the API refuses it; the message names the options that set the fields.
         """
         whole = manifest if isinstance(manifest, Manifest) else Manifest(_foreign(manifest))
         created = self._create(whole.job, dry_run=dry_run)
@@ -139,6 +173,9 @@ class Connection:
     def _create(self, job: PyTorchJob, *, dry_run: bool) -> PyTorchJob:
         try:
             return self.client.create_job(job, dry_run=dry_run)
+        except (InvalidError, ForbiddenError) as error:
+            error.explain(causes.explain(error.message, error.details, job.to_wire()))
+            raise
         except KeyboardInterrupt:
             raise DetachedError(
                 f"interrupted while PyTorchJob {job.name!r} was being created; "
@@ -170,16 +207,14 @@ class Connection:
         jobs = [Job(self.client, job) for job in self.client.list_jobs()]
         return JobTable(jobs, datetime.now(UTC))
 
-    def doctor(self, *, pull_secrets: Sequence[str] = ()) -> FindingTable:
-        """Look whether jobs can run here, and what to mend if not.
-
-        Parameters
-        ----------
-        pull_secrets
-            Names of the secrets that images are to be pulled with.
-        """
-        target, now = self.client.target, datetime.now(UTC)
-        report = doctor.examine(target, self.namespace, now=now, pull_secrets=pull_secrets)
+    def doctor(self) -> FindingTable:
+        """Look whether jobs can run here, and what to mend if not."""
+        report = doctor.examine(
+            self.client.target,
+            self.namespace,
+            now=datetime.now(UTC),
+            pull_secrets=self.profile.under(JobOptions()).pull_secrets or (),
+        )
         return FindingTable(report.findings, report.role)
 
     def close(self) -> None:
