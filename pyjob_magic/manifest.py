@@ -16,6 +16,7 @@ import yaml
 from pydantic import ValidationError
 
 from pyjob_magic import __version__, overlays, payload
+from pyjob_magic.dialects import KUBEFLOW, Dialect
 from pyjob_magic.edits import (
     CONTAINER,
     EDITS,
@@ -82,13 +83,16 @@ class Manifest:
     Parameters
     ----------
     job
-        The very object that submit POSTs.
+        What submit POSTs, as `dialect` spells it.
     config_map
         The ConfigMap it mounts; it gets the job as its owner once that exists.
+    dialect
+        How the server it is for spells PyTorchJobs.
     """
 
     job: PyTorchJob
     config_map: ConfigMap | None = None
+    dialect: Dialect = KUBEFLOW
 
     def owned_config_map(self, owner: PyTorchJob) -> ConfigMap:
         """Return the ConfigMap, owned by the created job `owner`: both are deleted together."""
@@ -105,7 +109,8 @@ class Manifest:
 
     def to_wire(self) -> list[dict[str, Any]]:
         """Return the objects that are sent, in their order."""
-        return [part.to_wire() for part in (self.job, self.config_map) if part is not None]
+        config_maps = [self.config_map.to_wire()] if self.config_map else []
+        return [self.dialect.encode(self.job), *config_maps]
 
     def __str__(self) -> str:
         """Return what is sent, as YAML."""
@@ -144,7 +149,7 @@ def build(
         If an option does not fit the base, or a patch leaves no PyTorchJob that runs the source.
     """
     packed = payload.pack(source)
-    wire = copy.deepcopy(base.to_wire() if base else _DEFAULT)
+    wire = _without_nulls(base.to_wire()) if base else copy.deepcopy(_DEFAULT)
     for option, edit in EDITS.items():
         if (value := getattr(options, option)) is not None:
             edit(wire, value)
@@ -285,6 +290,13 @@ def _first_comment(source: str) -> str:
     """Return the first words of a comment at the top of the source, or nothing."""
     first = source.lstrip().partition("\n")[0]
     return " ".join(re.findall(r"[\w-]+", first)[:4]) if first.startswith("#") else ""
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a JSON value without fields that are null, which say as much as none at all."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(held) for key, held in value.items() if held is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _where_from(annotations: Mapping[str, str], packed: Payload, origin: Origin) -> dict[str, str]:

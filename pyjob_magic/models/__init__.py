@@ -1,7 +1,8 @@
 """The wire as pydantic models: lenient to what servers answer, exact about what people type."""
 
+from pyjob_magic.models.cluster import APIGroup, APIGroupList, Namespace, Network
 from pyjob_magic.models.event import Event
-from pyjob_magic.models.meta import KubeModel, KubeObject, ObjectMeta, OwnerReference
+from pyjob_magic.models.meta import KubeList, KubeModel, KubeObject, ObjectMeta, OwnerReference
 from pyjob_magic.models.pod import (
     ConfigMap,
     Container,
@@ -20,16 +21,23 @@ from pyjob_magic.models.pytorchjob import (
     ReplicaStatus,
     RunPolicy,
 )
+from pyjob_magic.models.status import GatewayError, Status
 
 __all__ = [
+    "APIGroup",
+    "APIGroupList",
     "Condition",
     "ConfigMap",
     "Container",
     "ContainerStatus",
     "Event",
+    "GatewayError",
     "JobStatus",
+    "KubeList",
     "KubeModel",
     "KubeObject",
+    "Namespace",
+    "Network",
     "ObjectMeta",
     "OwnerReference",
     "Pod",
@@ -41,4 +49,5 @@ __all__ = [
     "ReplicaSpec",
     "ReplicaStatus",
     "RunPolicy",
+    "Status",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+T = TypeVar("T", bound="KubeModel")
 
 
 class KubeModel(BaseModel):
@@ -26,8 +28,8 @@ class KubeModel(BaseModel):
         return cls.model_validate(data)
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the JSON object: only what was set, and nothing that is None."""
-        return self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+        """Return the JSON object: only what was set, so that what came goes back as it was."""
+        return self.model_dump(mode="json", exclude_unset=True)
 
 
 class OwnerReference(KubeModel):
@@ -73,3 +75,20 @@ class KubeObject(KubeModel):
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object, kind first, also where the kind is only a default."""
         return {"apiVersion": self.api_version, "kind": self.kind, **super().to_wire()}
+
+
+class ListMeta(KubeModel):
+    """Where a list stands: what to watch from, and where its next page begins."""
+
+    resource_version: str | None = None
+    self_link: str | None = None
+    continue_: str | None = Field(default=None, alias="continue")
+
+
+class KubeList(KubeModel, Generic[T]):
+    """A list as servers answer it; its items may come without their kind."""
+
+    api_version: str | None = None
+    kind: str | None = None
+    metadata: ListMeta = Field(default_factory=ListMeta)
+    items: list[T] = Field(default_factory=list)
