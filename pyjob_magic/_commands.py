@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -98,7 +99,7 @@ class Commands:
         if options.dry_run == "server":
             # The server's answer: the manifest with what admission has made of it.
             checked = connection.submit(manifest, dry_run=True)
-            manifest = Manifest(checked.manifest, manifest.config_map)
+            manifest = dataclasses.replace(manifest, job=checked.manifest)
         if options.save:
             _save(manifest, options.save)
         if options.out_job:

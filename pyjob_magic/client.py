@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,16 +12,13 @@ import httpx
 
 from pyjob_magic import errors
 from pyjob_magic.manifest import SUBMISSION
-from pyjob_magic.models import ConfigMap, Event, Pod, PyTorchJob
+from pyjob_magic.models import APIGroupList, ConfigMap, Event, Pod, PyTorchJob
 from pyjob_magic.rest import Rest, Streams, log
 from pyjob_magic.target import Target
 
 _WATCH_SECONDS = 60
 _WATCH_PAUSE = 0.2
 _RETRIES = 6
-_JOB_LABELS = (
-    "training.kubeflow.org/operator-name=pytorchjob-controller,training.kubeflow.org/job-name="
-)
 
 
 class Client:
@@ -71,13 +69,14 @@ class Client:
         dialect = self.target.dialect
         query = {**dialect.creation, **({"dryRun": "All"} if dry_run else {})}
         try:
-            created = self._rest.ask(
-                f"create PyTorchJob {job.name!r}",
-                "POST",
-                self._jobs,
-                json=dialect.encode(job),
-                params=query,
-            )
+            with self._served():
+                created = self._rest.ask(
+                    f"create PyTorchJob {job.name!r}",
+                    "POST",
+                    self._jobs,
+                    json=dialect.encode(job),
+                    params=query,
+                )
         except errors.ExistsError as error:
             stored = self.get_job(job.name) if error.resent else None
             if stored is None or _submission(stored) != _submission(job):
@@ -99,7 +98,8 @@ class Client:
 
     def list_jobs(self) -> list[PyTorchJob]:
         """Return the jobs of the namespace, oldest first."""
-        items = self._list("list PyTorchJobs", self._jobs)
+        with self._served():
+            items = self._list("list PyTorchJobs", self._jobs)
         jobs = [self.target.dialect.decode(item) for item in items]
         return sorted(jobs, key=lambda job: (job.metadata.creation_timestamp or "", job.name))
 
@@ -149,18 +149,18 @@ class Client:
                 if not wire["items"]:
                     yield None
                     return
-                yield PyTorchJob.from_wire(wire["items"][0])
+                yield self.target.dialect.decode(wire["items"][0])
             elif kind == "DELETED":
                 yield None
                 return
             else:
-                yield PyTorchJob.from_wire(wire)
+                yield self.target.dialect.decode(wire)
 
     # -- what belongs to a job ----------------------------------------------------------------
 
     def list_pods(self, job: PyTorchJob) -> list[Pod]:
         """Return the pods of `job`: its replicas, Master first."""
-        selector = {"labelSelector": f"{_JOB_LABELS}{job.name}"}
+        selector = self._pods_of(job)
         items = self._list(f"list the pods of {job.name!r}", f"{self._core}/pods", selector)
         # A job of the same name that is gone, or of another kind, may have left pods behind.
         pods = [Pod.from_wire(item) for item in items]
@@ -171,7 +171,7 @@ class Client:
 
         A pod that is deleted comes once more, as it was last.
         """
-        selector = {"labelSelector": f"{_JOB_LABELS}{job.name}"}
+        selector = self._pods_of(job)
         action = f"watch the pods of {job.name!r}"
         for kind, wire in self._follow(action, f"{self._core}/pods", selector, None, streams):
             pods = [Pod.from_wire(item) for item in (wire["items"] if kind == "SYNC" else [wire])]
@@ -218,6 +218,36 @@ class Client:
         )
 
     # -- the seam -----------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _served(self) -> Iterator[None]:
+        """Say of what is not found that the server has no PyTorchJobs, where that is the reason."""
+        try:
+            yield
+        except errors.NotFoundError as error:
+            if self._serves_jobs():
+                raise
+            raise errors.NotFoundError(
+                error.action,
+                error.message,
+                target=error.target,
+                code=error.code,
+                hint=self.target.dialect.absent,
+            ) from None
+
+    def _serves_jobs(self) -> bool:
+        """Ask whether the server has PyTorchJobs; without a clear answer it has."""
+        try:
+            groups = self._rest.ask("list the API groups", "GET", "/apis")
+            return APIGroupList.from_wire(groups).serves("kubeflow.org/v1")
+        except (errors.PyJobError, ValueError):
+            return True
+
+    def _pods_of(self, job: PyTorchJob) -> dict[str, str]:
+        """Return the query for the pods of `job`, or for all pods where they have no labels."""
+        labels = self.target.dialect.pod_selector
+        name = f"training.kubeflow.org/job-name={job.name}"
+        return {"labelSelector": f"{labels},{name}"} if labels else {}
 
     def _log(self, pod: str) -> str:
         return f"{self._core}/pods/{pod}/log"

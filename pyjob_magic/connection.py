@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from pyjob_magic.errors import (
     DetachedError,
     ForbiddenError,
     InvalidError,
+    OptionError,
     PyJobError,
     TargetError,
 )
@@ -34,8 +36,8 @@ def connect(
     Parameters
     ----------
     target
-        ``local``: the embedded API of this machine, started when it is first needed. If none is
-        said, that of the profile, or ``local``.
+        ``local``: the embedded API of this machine, started when it is first needed; ``cci``:
+        Huawei Cloud Container Instance. If none is said, that of the profile, or ``local``.
     namespace
         Where the jobs live; the profile's, or the target's own, if none is said.
     profile
@@ -136,7 +138,9 @@ class Connection:
         )
         typed = options or JobOptions.read(said)
         whole = self.profile.under(typed) if base is None or self.profile.asked_for else typed
-        return build(inputs.with_files(whole), source, origin, namespace=self.namespace, base=base)
+        return self._prepared(
+            build(inputs.with_files(whole), source, origin, namespace=self.namespace, base=base)
+        )
 
     def submit(
         self, manifest: Manifest | PyTorchJob | Mapping[str, Any], *, dry_run: bool = False
@@ -157,10 +161,17 @@ class Connection:
         ------
         ManifestError
             If it is no PyTorchJob.
+        OptionError
+            If the target would not run it.
         ExistsError, InvalidError, ForbiddenError
             If the API refuses it; the message names the options that set the fields.
         """
+        if dry_run and not self.client.target.dialect.dry_runs:
+            raise OptionError(
+                "--dry-run", f"{self.target} checks nothing without creating it; leave =server out"
+            )
         whole = manifest if isinstance(manifest, Manifest) else Manifest(_foreign(manifest))
+        whole = self._prepared(whole)
         created = self._create(whole.job, dry_run=dry_run)
         if whole.config_map is not None and not dry_run:
             try:
@@ -216,6 +227,13 @@ class Connection:
             pull_secrets=self.profile.under(JobOptions()).pull_secrets or (),
         )
         return FindingTable(report.findings, report.role)
+
+    def _prepared(self, manifest: Manifest) -> Manifest:
+        """Return the manifest as the target takes it."""
+        target = self.client.target
+        job = target.prepare(manifest.job)
+        target.dialect.check(job)
+        return dataclasses.replace(manifest, job=job, dialect=target.dialect)
 
     def close(self) -> None:
         """Close the connections; jobs go on."""

@@ -112,6 +112,12 @@ class ApiError(PyJobError):
         The Status body's ``reason``, such as ``AlreadyExists``; empty if there was no Status.
     details
         The Status body's ``details``: name, kind and causes.
+    error_code
+        The server's own code, finer than `code`, such as ``CCI.01.403101``.
+    request_id
+        What the server's support asks for.
+    hint
+        What to do, where that is known better than of all errors of this class.
     """
 
     hint = ""  # what to do, where the server's words do not say it
@@ -127,20 +133,28 @@ class ApiError(PyJobError):
         code: int,
         reason: str = "",
         details: Mapping[str, Any] | None = None,
+        error_code: str = "",
+        request_id: str = "",
+        hint: str = "",
     ) -> None:
         super().__init__()
+        self.hint = hint or self.hint
         self.action = action
         self.message = message
         self.target = target
         self.code = code
         self.reason = reason
         self.details = dict(details or {})
+        self.error_code = error_code
+        self.request_id = request_id
         self.explain(message)
 
     def explain(self, reason: str) -> None:
         """Say `reason` in place of the server's message, which stays in `message`."""
-        hint = f"; {self.hint}" if self.hint else ""
-        self.args = (f"{self.target} refused to {self.action} ({self.code}): {reason}{hint}",)
+        codes = f"{self.code}, {self.error_code}" if self.error_code else f"{self.code}"
+        request = f"request {self.request_id}" if self.request_id else ""
+        told = "; ".join(filter(None, [reason, self.hint, request]))
+        self.args = (f"{self.target} refused to {self.action} ({codes}): {told}",)
 
 
 class UnauthorizedError(ApiError):

@@ -14,11 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
 from pyjob_magic import errors
+from pyjob_magic.models import Status
 from pyjob_magic.target import Target
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
@@ -27,6 +29,7 @@ PATIENCE = 30.0
 
 _ATTEMPTS = 3  # where the server answers, but with an error of its own
 _LONGEST_PAUSE = 60.0  # seconds that a server may ask for
+_SKEW = 300.0  # seconds by which clocks may differ where credentials are dated
 
 log = logging.getLogger("pyjob_magic")
 
@@ -223,30 +226,40 @@ class Rest:
             return response
         response.close()
         try:
-            status = response.json()
+            body = response.json()
         except ValueError:
-            status = None
-        refusal = self.refused(action, response.status_code, status, response.text)
+            body = None
+        hint = _clock_hint(response) if response.status_code == 401 else ""
+        refusal = self.refused(action, response.status_code, body, response.text, hint=hint)
         refusal.retry_after = _seconds(response.headers.get("Retry-After"))
         raise refusal
 
-    def refused(self, action: str, code: int, status: Any, text: str = "") -> errors.ApiError:
+    def refused(
+        self, action: str, code: int, body: Any, text: str = "", *, hint: str = ""
+    ) -> errors.ApiError:
         """Return the error for a Status body, or for whatever else was answered."""
-        body = status if isinstance(status, dict) else {}
+        status = Status.read(body)
+        error_code = status.error_code or ""
         kind: Callable[..., errors.ApiError] = _KINDS.get(code, errors.ApiError)
-        if code == 409 and body.get("reason") == "AlreadyExists":
+        if code == 409 and status.reason == "AlreadyExists":
             kind = errors.ExistsError
         return kind(
             action,
-            body.get("message") or text.strip()[:200] or f"HTTP {code}",
+            status.message or text.strip()[:200] or f"HTTP {code}",
             target=self.target.name,
             code=code,
-            reason=body.get("reason", ""),
-            details=body.get("details"),
+            reason=status.reason or "",
+            details=status.details,
+            error_code=error_code,
+            request_id=status.request_id or "",
+            hint=hint or self.target.hints.get(error_code, ""),
         )
 
     def _silence(self, action: str, error: httpx.TransportError) -> errors.TargetError:
         reason = str(error) or type(error).__name__
+        asked = error.request.url
+        if asked.host and asked.host != self._http.base_url.host:  # whoever gives out tokens
+            reason = f"{asked.host}: {reason}"
         silence = errors.TargetError(
             f"{self.target.name} did not answer when asked to {action}: {reason}"
         )
@@ -301,6 +314,18 @@ class _Hope:
 def _seconds(retry_after: str | None) -> float | None:
     """Read the seconds of a ``Retry-After`` header; dates, which no API server sends, are none."""
     return float(retry_after) if retry_after and retry_after.isdecimal() else None
+
+
+def _clock_hint(response: httpx.Response) -> str:
+    """Return what to say of clocks that differ too much for dated credentials, else nothing."""
+    try:
+        ahead = time.time() - parsedate_to_datetime(response.headers["Date"]).timestamp()
+    except (KeyError, ValueError):
+        return ""
+    if abs(ahead) <= _SKEW:
+        return ""
+    where = "ahead of" if ahead > 0 else "behind"
+    return f"the clock of this machine is {abs(ahead) / 60:.0f} min {where} the server's: set it"
 
 
 _KINDS: dict[int, type[errors.ApiError]] = {

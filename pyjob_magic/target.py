@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import httpx
 
 from pyjob_magic.dialects import KUBEFLOW, Dialect
+from pyjob_magic.models import PyTorchJob
+
+
+def _as_it_is(job: PyTorchJob) -> PyTorchJob:
+    return job
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,11 @@ class Target:
         What the target wants to find on its jobs, without the prefix.
     dialect
         How the server spells PyTorchJobs, and what it can do.
+    prepare
+        Adds to a job what the target insists on, before it is shown or sent; raises `OptionError`
+        for a job that it would not run. What it has prepared, it leaves as it is.
+    hints
+        What to do about an error, by the server's own error code.
     keeps_logs
         Whether logs can be read after the replica is gone, as long as the job exists.
     operator
@@ -46,6 +56,8 @@ class Target:
     transport: httpx.BaseTransport | None = field(default=None, repr=False)
     annotations: Mapping[str, str] = field(default_factory=dict)
     dialect: Dialect = KUBEFLOW
+    prepare: Callable[[PyTorchJob], PyTorchJob] = field(default=_as_it_is, repr=False)
+    hints: Mapping[str, str] = field(default_factory=dict, repr=False)
     keeps_logs: bool = False
     operator: str = ""
     warnings: tuple[str, ...] = ()
