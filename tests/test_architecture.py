@@ -54,6 +54,9 @@ FREE_OF_IO = [
     "payload",
     "checks",
     "findings",
+    "targets/cci/podrules",
+    "targets/cci/preparation",
+    "targets/cci/sizes",
 ]
 
 

@@ -9,9 +9,9 @@ from pyjob_magic.targets.access import Access
 
 __all__ = ["NAMES", "Access", "resolve"]
 
-NAMES = ("local",)
+NAMES = ("local", "cci")
 """Names of the targets, as typed behind ``--on``; the first is the default."""
-_PLANNED = ("kubernetes", "cci")
+_PLANNED = ("kubernetes",)
 
 
 def resolve(name: str, access: Access | None = None) -> Target:
@@ -27,6 +27,10 @@ def resolve(name: str, access: Access | None = None) -> Target:
         from pyjob_magic.targets import local
 
         return local.target()
+    if name == "cci":
+        from pyjob_magic.targets import cci
+
+        return cci.target(access)
     if name in _PLANNED:
         raise OptionError("--on", f"target {name!r} is not supported yet; use {', '.join(NAMES)}")
     known = ", ".join(NAMES)
