@@ -166,8 +166,9 @@ def choose(said: Mapping[str, str], names: Mapping[str, str], region: str) -> Cr
     if "token" in said:
         return Token(secret("token"))
     if half("user", "password", "domain"):
-        project = said.get("project", region)
-        return Password(said["user"], secret("password"), said["domain"], project)
+        # Names may be shown: they are plain texts again.
+        user, domain, project = said["user"], said["domain"], said.get("project", region)
+        return Password(str(user), secret("password"), str(domain), str(project))
     keys, password = called("access_key", "secret_key"), called("user", "password", "domain")
     raise _refusal(f"no credentials: set {keys}, or {password}")
 

@@ -43,7 +43,7 @@ def endpoints(access: Access, environment: Mapping[str, str]) -> Endpoints:
     region = access.region or next(filter(None, map(environment.get, VARIABLES)), "")
     region = region or _region_of(said)
     if not re.fullmatch(r"[a-z0-9-]+", region):
-        what = f"{region!r} is no region" if region else "which region?"
+        what = f"{region!r} is no region" if region else "no region is said"
         raise OptionError("--on", f"cci: {what}; set {VARIABLES[0]} to one of {', '.join(REGIONS)}")
     iam = _url(access.iam_endpoint or environment.get("OS_AUTH_URL") or "").removesuffix("/v3")
     return Endpoints(
