@@ -86,6 +86,10 @@ class _Examination:
     def findings(self) -> Iterator[Finding]:
         where = f"{self.target.name}{self.target.place and f' ({self.target.place})'}"
         yield Finding("target", "ok", f"{where}, namespace {self.namespace}")
+        if self.target.examine:
+            yield checks.transport(self.target.base_url, self.target.warnings)
+            yield from self.target.examine(self.rest, self.namespace)
+            return
         reachable = self._safely("reachable", self._reach)
         yield from reachable
         if any(finding.state == "fail" for finding in reachable):

@@ -181,7 +181,7 @@ class Rest:
             try:
                 yield response
             except httpx.TransportError as error:
-                raise self._silence(action, error) from error
+                raise self._silence(action, error, response.request) from error
 
     def _persist(
         self,
@@ -221,7 +221,7 @@ class Rest:
             if not response.is_success:
                 response.read()
         except httpx.TransportError as error:
-            raise self._silence(action, error) from error
+            raise self._silence(action, error, request) from error
         if response.is_success:
             return response
         response.close()
@@ -255,17 +255,20 @@ class Rest:
             hint=hint or self.target.hints.get(error_code, ""),
         )
 
-    def _silence(self, action: str, error: httpx.TransportError) -> errors.TargetError:
+    def _silence(
+        self, action: str, error: httpx.TransportError, request: httpx.Request
+    ) -> errors.TargetError:
         reason = str(error) or type(error).__name__
-        asked = error.request.url
-        if asked.host and asked.host != self._http.base_url.host:  # whoever gives out tokens
-            reason = f"{asked.host}: {reason}"
+        elsewhere = error.request is not request
+        if elsewhere:  # at whoever gives out tokens, before anything was asked
+            reason = f"{error.request.url.host}: {reason}"
         silence = errors.TargetError(
             f"{self.target.name} did not answer when asked to {action}: {reason}"
         )
         # What was never sent cannot have been done.
         silence.passing = True
-        silence.sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+        refused = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+        silence.sent = not (refused or elsewhere)
         return silence
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import httpx
 
 from pyjob_magic.dialects import KUBEFLOW, Dialect
+from pyjob_magic.findings import Finding
 from pyjob_magic.models import PyTorchJob
+
+if TYPE_CHECKING:
+    from pyjob_magic.rest import Rest
 
 
 def _as_it_is(job: PyTorchJob) -> PyTorchJob:
@@ -42,6 +47,9 @@ class Target:
         What to do about an error, by the server's own error code.
     keeps_logs
         Whether logs can be read after the replica is gone, as long as the job exists.
+    examine
+        Looks of its own, where those at a Kubernetes cluster would be of no use: given the
+        requests and a namespace, it yields what it finds.
     operator
         Who reacts to jobs, where nobody needs to look; empty where it has to be found out.
     warnings
@@ -59,5 +67,6 @@ class Target:
     prepare: Callable[[PyTorchJob], PyTorchJob] = field(default=_as_it_is, repr=False)
     hints: Mapping[str, str] = field(default_factory=dict, repr=False)
     keeps_logs: bool = False
+    examine: Callable[[Rest, str], Iterable[Finding]] | None = field(default=None, repr=False)
     operator: str = ""
     warnings: tuple[str, ...] = ()

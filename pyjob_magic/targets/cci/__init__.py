@@ -8,6 +8,7 @@ from pyjob_magic.dialects import CCI
 from pyjob_magic.target import Target
 from pyjob_magic.targets.access import Access
 from pyjob_magic.targets.cci.auth import CloudAuth
+from pyjob_magic.targets.cci.checks import examine
 from pyjob_magic.targets.cci.credentials import Source
 from pyjob_magic.targets.cci.hints import HINTS
 from pyjob_magic.targets.cci.preparation import prepare
@@ -31,4 +32,5 @@ def target(access: Access) -> Target:
         dialect=CCI(),
         prepare=prepare,
         hints=HINTS,
+        examine=examine,
     )

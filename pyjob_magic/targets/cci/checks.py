@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from pyjob_magic.dialects import CCI
-from pyjob_magic.errors import NotFoundError, PyJobError
+from pyjob_magic.errors import NotFoundError, OptionError, PyJobError, UnauthorizedError
 from pyjob_magic.findings import Finding
 from pyjob_magic.models import APIGroupList, KubeList, Namespace, Network
 from pyjob_magic.rest import Rest
@@ -20,32 +19,42 @@ _CREATE_NETWORK = "create a network for it in the CCI console: without one no po
 
 
 def examine(rest: Rest, namespace: str) -> Iterator[Finding]:
-    """Yield what is found of the API, of `namespace` and of its networks.
+    """Yield what is found of credentials, the API, `namespace` and its networks.
 
-    What cannot be found out is a finding, too.
+    What cannot be found out is a finding, too. Nothing more is asked where the first answer shows
+    that nobody is let in: five wrong signatures lock a key for five minutes.
     """
-    yield _asked(rest, "api", "/apis", lambda wire: api_served(APIGroupList.from_wire(wire)), "")
-    yield _asked(
-        rest,
+    try:
+        groups = rest.ask("list the API groups", "GET", "/apis")
+    except (OptionError, UnauthorizedError) as error:
+        yield Finding("credentials", "fail", str(error))
+        return
+    except PyJobError as error:
+        yield Finding("reachable", "fail", str(error), "check region, network and proxy")
+        return
+    yield Finding("credentials", "ok", "accepted")
+    yield _read("API", lambda: api_served(APIGroupList.from_wire(groups)))
+    path = f"/api/v1/namespaces/{namespace}"
+    yield _read(
         "namespace",
-        f"/api/v1/namespaces/{namespace}",
-        lambda wire: namespace_usable(Namespace.from_wire(wire)),
-        _CREATE_NAMESPACE,
+        lambda: namespace_usable(
+            Namespace.from_wire(rest.ask(f"read namespace {namespace!r}", "GET", path))
+        ),
     )
-    yield _asked(
-        rest,
+    path = _NETWORKS.format(namespace)
+    yield _read(
         "network",
-        _NETWORKS.format(namespace),
-        lambda wire: network_there(KubeList[Network].from_wire(wire).items),
-        _CREATE_NAMESPACE,
+        lambda: network_there(
+            KubeList[Network].from_wire(rest.ask("list the networks", "GET", path)).items
+        ),
     )
 
 
 def api_served(groups: APIGroupList) -> Finding:
     """Tell whether the region still has PyTorchJobs."""
     if groups.serves("kubeflow.org/v1"):
-        return Finding("api", "ok", "kubeflow.org/v1 is served (deprecated by Huawei in 2020)")
-    return Finding("api", "fail", "kubeflow.org/v1 is not served", CCI.absent)
+        return Finding("API", "ok", "kubeflow.org/v1 is served (deprecated by Huawei in 2020)")
+    return Finding("API", "fail", "kubeflow.org/v1 is not served", CCI.absent)
 
 
 def namespace_usable(namespace: Namespace) -> Finding:
@@ -74,12 +83,10 @@ def network_there(networks: Sequence[Network]) -> Finding:
     return Finding("network", "warn", found, "wait until it is Active, or look in the CCI console")
 
 
-def _asked(
-    rest: Rest, check: str, path: str, read: Callable[[Any], Finding], missing: str
-) -> Finding:
+def _read(check: str, look: Callable[[], Finding]) -> Finding:
     try:
-        return read(rest.ask(f"read {path}", "GET", path))
+        return look()
     except NotFoundError as error:
-        return Finding(check, "fail", str(error), missing)
+        return Finding(check, "fail", str(error), _CREATE_NAMESPACE)
     except (PyJobError, ValueError) as error:  # among the latter what no model takes
         return Finding(check, "unknown", " ".join(str(error).split()))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from pyjob_magic.client import Client
@@ -19,8 +20,10 @@ from pyjob_magic.errors import (
     ForbiddenError,
     NotFoundError,
     OptionError,
+    TargetError,
     UnauthorizedError,
 )
+from pyjob_magic.rest import Rest
 from pyjob_magic.targets import Access, resolve
 from tests.data import read
 from tests.targets.cci.server import NAMESPACE, CciServer, failure, gateway
@@ -99,6 +102,7 @@ def test_the_documented_request_is_taken(connection: Connection, server: CciServ
     for replica in sent["spec"]["pytorchReplicaSpecs"].values():
         for container in replica["template"]["spec"]["containers"]:
             assert container.pop("imagePullPolicy") == "Always"
+    assert sent["metadata"].pop("annotations").keys() == {"pyjob-magic/submission"}
     assert sent == documented
 
 
@@ -378,3 +382,22 @@ def test_answers_may_be_indented(by_key: Connection, server: CciServer) -> None:
 
     assert [item["metadata"]["name"] for item in plain["items"]] == ["mnist"]
     assert pretty["items"] == plain["items"]
+
+
+def test_silence_of_iam_is_no_silence_of_cci(password: None, server: CciServer) -> None:
+    """It is named, and the job was not asked for yet."""
+
+    def lose(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("timed out", request=request)
+
+    target = dataclasses.replace(resolve("cci", Access()), transport=httpx.MockTransport(lose))
+    rest = Rest(target, insist=False)
+    with pytest.raises(TargetError) as silent:
+        rest.ask("list PyTorchJobs", "GET", "/x")
+    rest.close()
+
+    assert not silent.value.sent
+    assert str(silent.value) == (
+        "cci did not answer when asked to list PyTorchJobs: "
+        "iam.cn-north-4.myhuaweicloud.com: timed out"
+    )
