@@ -13,7 +13,6 @@ from pyjob_magic.rest import Rest
 FLAVOR = "namespace.kubernetes.io/flavor"
 """Annotation of a namespace: what its pods run on."""
 
-_NETWORKS = "/apis/networking.cci.io/v1beta1/namespaces/{}/networks"
 _CREATE_NAMESPACE = "create it in the CCI console (its name is unique in all of CCI), or use -n"
 _CREATE_NETWORK = "create a network for it in the CCI console: without one no pod runs"
 
@@ -34,20 +33,8 @@ def examine(rest: Rest, namespace: str) -> Iterator[Finding]:
         return
     yield Finding("credentials", "ok", "accepted")
     yield _read("API", lambda: api_served(APIGroupList.from_wire(groups)))
-    path = f"/api/v1/namespaces/{namespace}"
-    yield _read(
-        "namespace",
-        lambda: namespace_usable(
-            Namespace.from_wire(rest.ask(f"read namespace {namespace!r}", "GET", path))
-        ),
-    )
-    path = _NETWORKS.format(namespace)
-    yield _read(
-        "network",
-        lambda: network_there(
-            KubeList[Network].from_wire(rest.ask("list the networks", "GET", path)).items
-        ),
-    )
+    yield _read("namespace", lambda: _look_at_namespace(rest, namespace))
+    yield _read("network", lambda: _look_at_networks(rest, namespace))
 
 
 def api_served(groups: APIGroupList) -> Finding:
@@ -81,6 +68,16 @@ def network_there(networks: Sequence[Network]) -> Finding:
     if "Active" in states.values():
         return Finding("network", "ok", found)
     return Finding("network", "warn", found, "wait until it is Active, or look in the CCI console")
+
+
+def _look_at_namespace(rest: Rest, namespace: str) -> Finding:
+    path = f"/api/v1/namespaces/{namespace}"
+    return namespace_usable(Namespace.from_wire(rest.ask(f"read {path}", "GET", path)))
+
+
+def _look_at_networks(rest: Rest, namespace: str) -> Finding:
+    path = f"/apis/networking.cci.io/v1beta1/namespaces/{namespace}/networks"
+    return network_there(KubeList[Network].from_wire(rest.ask(f"read {path}", "GET", path)).items)
 
 
 def _read(check: str, look: Callable[[], Finding]) -> Finding:
