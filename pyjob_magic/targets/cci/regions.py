@@ -32,7 +32,7 @@ class Endpoints:
 def endpoints(access: Access, environment: Mapping[str, str]) -> Endpoints:
     """Return where to go: as `access` says, else as the environment does.
 
-    URLs that are said serve private regions; ``OS_AUTH_URL`` is one of IAM.
+    A known endpoint tells its region. URLs serve private regions; ``OS_AUTH_URL`` is one of IAM.
 
     Raises
     ------
@@ -40,8 +40,8 @@ def endpoints(access: Access, environment: Mapping[str, str]) -> Endpoints:
         If no region is said, or a URL is not one of ``https``.
     """
     said = _url(access.endpoint or "")
-    region = access.region or next(filter(None, map(environment.get, VARIABLES)), "")
-    region = region or _region_of(said)
+    named = (access.region, _region_of(said), *map(environment.get, VARIABLES))
+    region = next(filter(None, named), "")
     if not re.fullmatch(r"[a-z0-9-]+", region):
         what = f"{region!r} is no region" if region else "no region is said"
         raise OptionError("--on", f"cci: {what}; set {VARIABLES[0]} to one of {', '.join(REGIONS)}")

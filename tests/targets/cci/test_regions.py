@@ -21,7 +21,10 @@ SHANGHAI = Endpoints(
         (Access(region="cn-east-3"), {"HUAWEICLOUD_SDK_REGION": "cn-north-4"}),
         (Access(), {"HUAWEICLOUD_SDK_REGION": "cn-east-3", "OS_REGION_NAME": "cn-north-4"}),
         (Access(), {"OS_REGION_NAME": "cn-east-3"}),
-        (Access(endpoint="https://cci.cn-east-3.myhuaweicloud.com/"), {}),
+        (
+            Access(endpoint="https://cci.cn-east-3.myhuaweicloud.com/"),
+            {"OS_REGION_NAME": "cn-north-4"},
+        ),
     ],
 )
 def test_the_region_gives_both_endpoints(access: Access, environment: dict[str, str]) -> None:
