@@ -225,15 +225,10 @@ class Client:
         try:
             yield
         except errors.NotFoundError as error:
-            if self._serves_jobs():
-                raise
-            raise errors.NotFoundError(
-                error.action,
-                error.message,
-                target=error.target,
-                code=error.code,
-                hint=self.target.dialect.absent,
-            ) from None
+            if not self._serves_jobs():
+                error.hint = self.target.dialect.absent
+                error.explain(error.message)
+            raise
 
     def _serves_jobs(self) -> bool:
         """Ask whether the server has PyTorchJobs; without a clear answer it has."""

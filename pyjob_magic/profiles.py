@@ -29,6 +29,7 @@ _CREDENTIALS = (
     "access_key",
     "secret_key",
     "security_token",
+    "token",
     "user",
     "password",
     "domain",

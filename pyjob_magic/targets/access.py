@@ -22,7 +22,7 @@ class Access:
         URLs of CCI and of IAM, where they are not those of the region.
     credentials
         For each credential the environment variable that holds it (``access_key``, ``secret_key``,
-        ``security_token``, ``user``, ``password``, ``domain``, ``project``).
+        ``security_token``, ``token``, ``user``, ``password``, ``domain``, ``project``).
     command
         Program and arguments that print the credentials as a JSON object.
     """
