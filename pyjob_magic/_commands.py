@@ -13,13 +13,14 @@ from IPython.display import display
 
 from pyjob_magic._card import Card
 from pyjob_magic._verbs import usage
-from pyjob_magic.connection import Connection, connect
+from pyjob_magic.client import Client
+from pyjob_magic.connection import Connection
 from pyjob_magic.errors import DetachedError, OptionError, PyJobError, SourceError
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import ANNOTATIONS, Manifest, load
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import CellOptions
-from pyjob_magic.targets import resolve
+from pyjob_magic.targets import Access, resolve
 from pyjob_magic.values import count, positive_seconds
 from pyjob_magic.values import namespace as check_namespace
 
@@ -43,21 +44,40 @@ class Commands:
         self._shell = shell
         self._target = "local"
         self._namespace: str | None = None
-        self._connections: dict[tuple[str, str | None], Connection] = {}
+        self._context: str | None = None
+        self._connections: dict[tuple[str, str | None, str | None], Connection] = {}
+        self._warned: set[str] = set()
 
-    def connection(self, target: str | None = None, namespace: str | None = None) -> Connection:
-        """Return the connection to what was said, else to what is in use."""
-        same_target = target in (None, self._target)
-        key = (target or self._target, namespace or (self._namespace if same_target else None))
+    def connection(
+        self, target: str | None = None, namespace: str | None = None, context: str | None = None
+    ) -> Connection:
+        """Return the connection to what was said, else to what is in use; print its warnings."""
+        connection = self.find_connection(target, namespace, context)
+        for warning in connection.client.target.warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                print(f"Warning: {warning}")
+        return connection
+
+    def find_connection(
+        self, target: str | None = None, namespace: str | None = None, context: str | None = None
+    ) -> Connection:
+        """Return the connection to what was said, else to what is in use; say nothing."""
+        # What is in use holds together: another cluster need not have the namespace.
+        if target in (None, self._target) and context in (None, self._context):
+            namespace, context = namespace or self._namespace, self._context
+        key = (target or self._target, namespace, context)
         if key not in self._connections:
-            self._connections[key] = connect(*key)
+            found = resolve(key[0], Access(context=context))
+            self._connections[key] = Connection(Client(found, namespace))
         return self._connections[key]
 
     def run(self, options: CellOptions, source: str, line: str) -> None:
         """Run `source` as a job; `line` is what was typed behind the magic."""
         base = _read_manifest(options.from_) if options.from_ else None
         base_namespace = base.metadata.namespace if base else None
-        connection = self.connection(options.on, options.namespace or base_namespace)
+        namespace = options.namespace or base_namespace
+        connection = self.connection(options.on, namespace, options.context)
         try:
             manifest = connection.build(
                 source,
@@ -96,7 +116,7 @@ class Commands:
             _save(manifest, options.save)
         if options.out_job:
             self._assign(options.out_job, job)
-        handle = display(Card(job.manifest, connection.target), display_id=True)
+        handle = display(Card(job.manifest, connection.place), display_id=True)
         if options.wait or options.follow:
             self._await(job, handle, follow=bool(options.follow))
 
@@ -132,7 +152,7 @@ class Commands:
         states = Counter(job.manifest.status.state for job in connection.list())
         counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         print(
-            f"Target {connection.target}, namespace {connection.namespace}: "
+            f"Target {connection.place}, namespace {connection.namespace}: "
             f"{counted or 'no PyTorchJobs'}.\n{usage()}"
         )
 
@@ -188,13 +208,13 @@ class Commands:
         line = (job.manifest.metadata.annotations or {}).get(f"{ANNOTATIONS}line", name)
         self._shell.set_next_input(f"%%pytorchjob {line}\n{job.source()}")
 
-    def use(self, target: str, namespace: str | None) -> None:
-        resolve(target)
+    def use(self, target: str, namespace: str | None, context: str | None) -> None:
+        resolve(target, Access(context=context))
         if namespace is not None:
             _read("--namespace", check_namespace, namespace)
-        self._target, self._namespace = target, namespace
+        self._target, self._namespace, self._context = target, namespace, context
         connection = self.connection(None, None)
-        print(f"Jobs go to target {connection.target}, namespace {connection.namespace}.")
+        print(f"Jobs go to target {connection.place}, namespace {connection.namespace}.")
 
 
 @contextlib.contextmanager

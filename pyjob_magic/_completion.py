@@ -80,6 +80,8 @@ def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> It
         return _replicas(magics, words)
     if words[-1] == "--on" or words == ["use"]:
         return _targets()
+    if words[-1] == "--context":
+        return _contexts()
     verb = VERBS[words[0]]
     if not verb.takes_job or words[-1].startswith("-"):
         return []
@@ -95,6 +97,8 @@ def _said(words: list[str], *flags: str) -> str | None:
 def _values(name: str, option: Option, fragment: str) -> Iterable[str]:
     if name == "--on":
         return _targets()
+    if name == "--context":
+        return _contexts()
     return _files(fragment) if option.metavar == "FILE" else option.choices
 
 
@@ -102,6 +106,12 @@ def _targets() -> Iterable[str]:
     from pyjob_magic.targets import NAMES
 
     return NAMES
+
+
+def _contexts() -> Iterable[str]:
+    from pyjob_magic.targets import contexts
+
+    return contexts()
 
 
 def _files(fragment: str) -> Iterable[str]:
@@ -132,5 +142,5 @@ def _job_names(magics: PyTorchJobMagics, words: list[str]) -> Iterable[str]:
 
 def _connection(magics: PyTorchJobMagics, words: list[str]) -> Connection:
     """Return the connection that the verb will use, by what has been typed so far."""
-    target, namespace = _said(words, "--on"), _said(words, "-n", "--namespace")
-    return magics.commands.connection(target, namespace)
+    flags = [("--on",), ("-n", "--namespace"), ("--context",)]
+    return magics.commands.find_connection(*(_said(words, *names) for names in flags))

@@ -63,11 +63,11 @@ class PyTorchJobMagics(Magics):
             print(usage(verb))
             return None
         values = verb_parser(verb).read(rest)
-        target, namespace = values.pop("on"), values.pop("namespace")
+        place = [values.pop(name) for name in ("on", "namespace", "context")]
         if verb == "use":
-            return self.commands.use(values["target"], namespace)
+            return self.commands.use(values["target"], *place[1:])
         command: Callable[..., None] = getattr(self.commands, verb)
-        return command(self.commands.connection(target, namespace), **values)
+        return command(self.commands.connection(*place), **values)
 
     def _words(self, line: str, local_ns: dict[str, Any] | None) -> list[str]:
         return expand(line, {**self.shell.user_ns, **(local_ns or {})})
@@ -84,7 +84,8 @@ The cell is a complete program, which every replica runs as a file. In the line,
 
 {usage()}
 
-Each verb takes ``-n NAMESPACE`` and ``--on TARGET``. Without a verb: a short overview.
+Each verb takes ``-n NAMESPACE``, ``--on TARGET`` and ``--context NAME``. Without a verb: a
+short overview.
 """  # type: ignore[assignment]
 
 

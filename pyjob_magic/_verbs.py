@@ -67,7 +67,7 @@ VERBS = {
     "resume": Verb("start the replicas of a suspended job", "NAME", (_NAME,)),
     "use": Verb(
         "the target and namespace from here on",
-        "TARGET [-n NAMESPACE]",
+        "TARGET [--context NAME] [-n NAMESPACE]",
         (("target", {"metavar": "TARGET"}),),
     ),
     "cell": Verb("put the code of a job into a new cell", "NAME", (_NAME,)),
@@ -91,6 +91,7 @@ def verb_parser(verb: str) -> LineParser:
         parser.add_argument(name, **settings)
     parser.add_argument("-n", "--namespace", metavar="NAME")
     parser.add_argument("--on", metavar="TARGET")
+    parser.add_argument("--context", metavar="NAME")
     return parser
 
 

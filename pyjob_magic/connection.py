@@ -14,25 +14,37 @@ from pyjob_magic.job import Job
 from pyjob_magic.manifest import SUFFIX_ALPHABET, Manifest, Origin, build, read
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import JobOptions
-from pyjob_magic.targets import resolve
+from pyjob_magic.rest import log
+from pyjob_magic.targets import Access, resolve
 
 
-def connect(target: str = "local", namespace: str | None = None) -> Connection:
+def connect(
+    target: str = "local", namespace: str | None = None, *, context: str | None = None
+) -> Connection:
     """Return a connection to `target`; nothing is sent before it is used.
 
     Parameters
     ----------
     target
-        ``local``: the embedded API of this machine, started when it is first needed.
+        ``local``: the embedded API of this machine, started when it is first needed;
+        ``kubernetes``: the cluster of a kubeconfig, or the one that we run in.
     namespace
         Where the jobs live; the target's own if none is said.
+    context
+        Context of the kubeconfig; the current one if none is said.
 
     Raises
     ------
     OptionError
-        If there is no such target.
+        If there is no such target or context.
+    TargetError
+        If it cannot be found out where the target is, or how to get in.
     """
-    return Connection(Client(resolve(target), namespace))
+    access = Access(context=context)
+    connection = Connection(Client(resolve(target, access), namespace))
+    for warning in connection.client.target.warnings:
+        log.warning(warning)
+    return connection
 
 
 class Connection:
@@ -51,6 +63,11 @@ class Connection:
     def target(self) -> str:
         """Name of the target."""
         return self.client.target.name
+
+    @property
+    def place(self) -> str:
+        """The target as people are told it, with the context where there are several."""
+        return self.client.target.full_name
 
     @property
     def namespace(self) -> str:

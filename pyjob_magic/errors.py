@@ -77,6 +77,7 @@ class TargetError(PyJobError):
     """The target cannot be reached or started."""
 
     sent = False  # whether a request may have reached it, so that it may have been carried out
+    lasting = False  # whether it will be the same as long as nobody changes something
 
 
 class ApiError(PyJobError):

@@ -237,6 +237,9 @@ class CellOptions(JobOptions):
         choices=("default",),
     )
     on: str | None = _said("Target to run on (local).", "TARGET")
+    context: str | None = _said(
+        "Context of the kubeconfig, for --on kubernetes (the current one).", "NAME"
+    )
     dry_run: str | None = _said(
         "Show the manifest and submit nothing; =server lets the API check it too.",
         "[=client|server]",

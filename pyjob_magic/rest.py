@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from pyjob_magic import errors
+from pyjob_magic import errors, trust
 from pyjob_magic.target import Target
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
@@ -230,12 +230,17 @@ class Rest:
         )
 
     def _silence(self, action: str, error: httpx.TransportError) -> errors.TargetError:
-        reason = str(error) or type(error).__name__
+        distrust = trust.explain(error)
+        reason = distrust or str(error) or type(error).__name__
+        if isinstance(error, httpx.ProxyError):
+            reason = f"the proxy on the way says {reason}"
         silence = errors.TargetError(
-            f"{self.target.name} did not answer when asked to {action}: {reason}"
+            f"{self.target.full_name} did not answer when asked to {action}: {reason}"
         )
+        silence.lasting = bool(distrust)
         # What was never sent cannot have been done.
-        silence.sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+        unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
+        silence.sent = not isinstance(error, unsent)
         return silence
 
 
@@ -257,7 +262,7 @@ class _Hope:
         self.attempts += 1
         if isinstance(error, errors.TargetError):
             self.lost |= error.sent
-            if not (self.patient or error.sent) or self.waited >= PATIENCE:
+            if error.lasting or not (self.patient or error.sent) or self.waited >= PATIENCE:
                 return None
             pause = self._growing()
         elif error.code == 429 or (error.code == 503 and error.retry_after is not None):

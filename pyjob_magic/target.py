@@ -46,3 +46,8 @@ class Target:
     dialect: Dialect = KUBEFLOW
     keeps_logs: bool = False
     warnings: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """The name with what tells it from others of its name: ``kubernetes (prod)``."""
+        return f"{self.name} ({self.place})" if self.place else self.name

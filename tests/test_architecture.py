@@ -19,7 +19,7 @@ ORDER = [
     ["options", "payload"],
     ["edits", "diagnosis", "_card", "dialects"],
     ["manifest", "target"],
-    ["rest"],
+    ["trust", "rest"],
     ["client"],
     ["targets", "logs"],
     ["job"],

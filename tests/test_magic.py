@@ -556,7 +556,7 @@ class TestTab:
             ("%%pytorchjob x --res", ["--restart-policy"]),
             ("%%pytorchjob x --restart-policy O", ["OnFailure"]),
             ("%%pytorchjob x --dry-run=s", ["--dry-run=server"]),
-            ("%%pytorchjob x --on ", ["local"]),
+            ("%%pytorchjob x --on ", ["kubernetes", "local"]),
             ("%pytorchjob sus", ["suspend"]),
             ("%pytorchjob logs x --re", ["--replica"]),
             ("%pytorchjob use l", ["local"]),

@@ -7,11 +7,11 @@ from pyjob_magic.options import nearest
 from pyjob_magic.target import Target
 from pyjob_magic.targets.access import Access
 
-__all__ = ["NAMES", "Access", "resolve"]
+__all__ = ["NAMES", "Access", "contexts", "resolve"]
 
-NAMES = ("local",)
+NAMES = ("local", "kubernetes")
 """Names of the targets, as typed behind ``--on``; the first is the default."""
-_PLANNED = ("kubernetes", "cci")
+_PLANNED = ("cci",)
 
 
 def resolve(name: str, access: Access | None = None) -> Target:
@@ -20,9 +20,17 @@ def resolve(name: str, access: Access | None = None) -> Target:
     Raises
     ------
     OptionError
-        If there is no target of this name.
+        If there is no target of this name, or it has no such context.
+    TargetError
+        If it cannot be found out where it is, or how to get in.
     """
     access = access or Access()
+    if name == "kubernetes":
+        from pyjob_magic.targets import kubernetes
+
+        return kubernetes.target(access)
+    if access.context and name in NAMES:
+        raise OptionError("--context", f"target {name!r} has no contexts; use --on kubernetes")
     if name == "local":
         from pyjob_magic.targets import local
 
@@ -31,3 +39,10 @@ def resolve(name: str, access: Access | None = None) -> Target:
         raise OptionError("--on", f"target {name!r} is not supported yet; use {', '.join(NAMES)}")
     known = ", ".join(NAMES)
     raise OptionError("--on", f"there is no target {name!r}{nearest(name, NAMES)}; known: {known}")
+
+
+def contexts(access: Access | None = None) -> list[str]:
+    """Return the contexts of the kubeconfig, none where it cannot be read."""
+    from pyjob_magic.targets import kubernetes
+
+    return kubernetes.contexts(access or Access())
