@@ -137,6 +137,20 @@ def test_importing_the_package_brings_nothing_heavy() -> None:
     assert loaded.stdout.split() == []
 
 
+def test_a_target_brings_only_itself() -> None:
+    """Who runs jobs on this machine does not pay for clusters."""
+    program = (
+        "import sys, pyjob_magic; pyjob_magic.connect('local');"
+        "print(*(name for name in sys.modules if name.startswith('pyjob_magic.targets.kubern')))"
+    )
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert loaded.stdout.split() == []
+
+
 def test_public_names_are_sorted_and_there() -> None:
     """`__all__` is the API."""
     assert pyjob_magic.__all__ == sorted(pyjob_magic.__all__)

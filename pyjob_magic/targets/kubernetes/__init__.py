@@ -69,16 +69,18 @@ def contexts(access: Access) -> list[str]:
 
 def _context(access: Access, root: Path) -> Context:
     config = files.load(access.kubeconfig)
-    if not access.context and not config.current_context:
-        if pod := incluster.context(root):
-            return pod
-        if not config.contexts:
-            paths = ", ".join(map(str, files.paths(access.kubeconfig)))
-            raise TargetError(
-                f"no cluster is known: there is no context in {paths}, and this is no pod with a "
-                f"service account; write a kubeconfig there, or name one in {files.VARIABLE}"
-            )
-    return config.context(access.context)
+    if access.context or config.current_context:
+        return config.context(access.context)
+    # What somebody has named is what is meant, even if nothing is there.
+    if not access.kubeconfig and (pod := incluster.context(root)):
+        return pod
+    if config.contexts:
+        return config.context()
+    paths = ", ".join(map(str, files.paths(access.kubeconfig)))
+    raise TargetError(
+        f"no cluster is known: there is no context in {paths}, and this is no pod with a "
+        f"service account; write a kubeconfig there, or name one in {files.VARIABLE}"
+    )
 
 
 def _url(cluster: Cluster) -> httpx.URL:

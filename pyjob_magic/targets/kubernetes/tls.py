@@ -54,9 +54,12 @@ def present(tls: ssl.SSLContext, certificate: bytes, key: bytes, what: str) -> N
         file.flush()
         try:
             tls.load_cert_chain(file.name, password=_no_password)
-        except (ssl.SSLError, ValueError) as error:
-            reason = getattr(error, "reason", None) or error
+        except ssl.SSLError as error:
+            mixed = error.reason == "KEY_VALUES_MISMATCH"
+            reason = "its key is another one's" if mixed else "it is no PEM with a key in PEM"
             raise TargetError(f"{what} cannot be used: {reason}") from None
+        except ValueError as error:
+            raise TargetError(f"{what} cannot be used: {error}") from None
 
 
 def _no_password() -> str:

@@ -220,13 +220,21 @@ class TestPod:
 
         assert (found.place, found.namespace) == ("a", "team")
 
-    def test_kubeconfig_without_a_current_context(self, root: Path, tmp_path: Path) -> None:
+    def test_kubeconfig_without_a_current_context(
+        self, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """It says nothing about where to go, unless a context is named."""
         path = at(tmp_path / "config", "a")
         path.write_text(path.read_text().replace("current-context: a", ""))
+        kubeconfigs(monkeypatch, path)
 
-        assert target(Access(kubeconfig=str(path)), root=root).place == "in-cluster"
-        assert target(Access(kubeconfig=str(path), context="a"), root=root).place == "a"
+        assert target(Access(), root=root).place == "in-cluster"
+        assert target(Access(context="a"), root=root).place == "a"
+
+    def test_named_kubeconfig_that_is_gone(self, root: Path, tmp_path: Path) -> None:
+        """The job does not go to another cluster than the one that was meant."""
+        with pytest.raises(TargetError, match=f"no cluster is known: .* in {tmp_path}/gone"):
+            target(Access(kubeconfig=f"{tmp_path}/gone"), root=root)
 
     def test_address_with_colons(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """An IPv6 address goes into brackets."""

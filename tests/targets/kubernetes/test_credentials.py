@@ -176,8 +176,9 @@ def encrypted_key() -> str:
 @pytest.mark.parametrize(
     ("key", "reason"),
     [
-        ("no key", "cannot be used: "),
-        (client_certificate("bob")[1], "cannot be used: KEY_VALUES_MISMATCH"),
+        ("", "cannot be used: it is no PEM with a key in PEM"),
+        ("no key", "cannot be used: it is no PEM with a key in PEM"),
+        (client_certificate("bob")[1], "cannot be used: its key is another one's"),
         (encrypted_key(), "cannot be used: its key is encrypted; only keys without"),
     ],
 )
