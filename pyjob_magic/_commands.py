@@ -20,7 +20,7 @@ from pyjob_magic.job import Job
 from pyjob_magic.manifest import ANNOTATIONS, Manifest, load
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import CellOptions
-from pyjob_magic.targets import Access, resolve
+from pyjob_magic.targets import Access, resolve, revision
 from pyjob_magic.values import count, positive_seconds
 from pyjob_magic.values import namespace as check_namespace
 
@@ -45,7 +45,7 @@ class Commands:
         self._target = "local"
         self._namespace: str | None = None
         self._context: str | None = None
-        self._connections: dict[tuple[str, str | None, str | None], Connection] = {}
+        self._connections: dict[tuple[object, ...], Connection] = {}
         self._warned: set[str] = set()
 
     def connection(
@@ -66,10 +66,10 @@ class Commands:
         # What is in use holds together: another cluster need not have the namespace.
         if target in (None, self._target) and context in (None, self._context):
             namespace, context = namespace or self._namespace, self._context
-        key = (target or self._target, namespace, context)
+        name, access = target or self._target, Access(context=context)
+        key = (name, namespace, context, revision(name, access))
         if key not in self._connections:
-            found = resolve(key[0], Access(context=context))
-            self._connections[key] = Connection(Client(found, namespace))
+            self._connections[key] = Connection(Client(resolve(name, access), namespace))
         return self._connections[key]
 
     def run(self, options: CellOptions, source: str, line: str) -> None:

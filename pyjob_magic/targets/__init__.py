@@ -7,7 +7,7 @@ from pyjob_magic.options import nearest
 from pyjob_magic.target import Target
 from pyjob_magic.targets.access import Access
 
-__all__ = ["NAMES", "Access", "contexts", "resolve"]
+__all__ = ["NAMES", "Access", "contexts", "resolve", "revision"]
 
 NAMES = ("local", "kubernetes")
 """Names of the targets, as typed behind ``--on``; the first is the default."""
@@ -39,6 +39,15 @@ def resolve(name: str, access: Access | None = None) -> Target:
         raise OptionError("--on", f"target {name!r} is not supported yet; use {', '.join(NAMES)}")
     known = ", ".join(NAMES)
     raise OptionError("--on", f"there is no target {name!r}{nearest(name, NAMES)}; known: {known}")
+
+
+def revision(name: str, access: Access) -> tuple[object, ...]:
+    """Return what changes when the target `name` has to be resolved anew."""
+    if name != "kubernetes":
+        return ()
+    from pyjob_magic.targets import kubernetes
+
+    return kubernetes.revision(access)
 
 
 def contexts(access: Access | None = None) -> list[str]:

@@ -57,6 +57,11 @@ def target(access: Access, *, root: Path = incluster.ROOT) -> Target:
     )
 
 
+def revision(access: Access) -> tuple[object, ...]:
+    """Return what changes when somebody logs in anew or makes another context the current one."""
+    return files.revision(access.kubeconfig)
+
+
 def contexts(access: Access) -> list[str]:
     """Return the names of the contexts that there are, for Tab; none where they cannot be read."""
     if not all(path.is_file() for path in files.paths(access.kubeconfig) if path.exists()):

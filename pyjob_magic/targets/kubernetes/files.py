@@ -28,6 +28,19 @@ def load(said: str | None) -> Kubeconfig:
     return Kubeconfig.merge(_read(path) for path in paths(said))
 
 
+def revision(said: str | None) -> tuple[object, ...]:
+    """Return what changes when one of the kubeconfigs does."""
+    return tuple((path, _stamp(path)) for path in paths(said))
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def _read(path: Path) -> Kubeconfig:
     try:
         return Kubeconfig.parse(path.read_text(encoding="utf-8"), path)

@@ -175,7 +175,9 @@ class _Loader(yaml.SafeLoader):
     """Takes numbers and dates for what they are here: names and tokens without quotes."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own way
-        first: [(tag, pattern) for tag, pattern in known if tag.endswith((":bool", ":null"))]
+        first: [
+            (tag, pattern) for tag, pattern in known if tag.endswith((":bool", ":null", ":merge"))
+        ]
         for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 

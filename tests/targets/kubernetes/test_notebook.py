@@ -14,7 +14,7 @@ from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
 import pyjob_magic
-from pyjob_magic.errors import OptionError
+from pyjob_magic.errors import OptionError, UnauthorizedError
 from tests.targets.kubernetes.cluster import Cluster, Json, kubeconfig
 
 TOKEN = {"token": "tok-1"}
@@ -77,6 +77,18 @@ def test_use_of_what_is_not_there(line: Line) -> None:
         line("use kubernetes --context sfae")
 
     assert "kubernetes" not in line("use local").lower()
+
+
+def test_kubeconfig_that_changes(line: Line, tmp_path: Path) -> None:
+    """What it says now holds: somebody has logged in anew, or switched contexts."""
+    assert line("use kubernetes").startswith("Jobs go to target kubernetes (safe)")
+    (tmp_path / "a").write_text((tmp_path / "a").read_text().replace("tok-1", "expired"))
+    with pytest.raises(UnauthorizedError):
+        line("list")
+
+    (tmp_path / "a").unlink()
+
+    assert "Target kubernetes (open), namespace default" in line("")
 
 
 def test_context_without_a_cluster(line: Line) -> None:
