@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ from pyjob_magic.targets.kubernetes.renewal import Renewal
 
 TIMEOUT = 180.0
 """Seconds that a plugin may take: some wait for a person who logs in with a browser."""
-_QUIET = 3.0  # seconds after which what it says is passed on: where to log in, and with which code
+_QUIET = 3.0  # seconds after which what it says is passed on: where to log in, with which code
 _SECRET = re.compile(r"eyJ[\w-]+\.[\w.-]+|(?i:bearer|token|secret|password)[ =:]+\S+|[\w+=-]{32,}")
 
 
@@ -116,14 +117,19 @@ class Plugin:
             raise self._error(f"it cannot be run: {error.strerror}") from None
 
     def _wait(self, process: subprocess.Popen[bytes]) -> tuple[bytes, bytes | None]:
-        quiet = min(_QUIET, self.timeout)
-        try:
-            return process.communicate(timeout=quiet)
-        except subprocess.TimeoutExpired as waiting:
-            if waiting.stderr:
-                said = _harmless(waiting.stderr)
-                log.warning("%s is still running and says: %s", self.program.command, said)
-            return process.communicate(timeout=self.timeout - quiet)
+        """Wait for its end; pass on what it says if that takes long."""
+        deadline, told = time.monotonic() + self.timeout, 0
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return process.communicate(timeout=min(_QUIET, left))
+            except subprocess.TimeoutExpired as waiting:
+                if left <= _QUIET:
+                    raise
+                said = waiting.stderr or b""
+                lines, told = said[told : said.rfind(b"\n") + 1], said.rfind(b"\n") + 1
+                if lines.strip():
+                    log.warning("%s says: %s", Path(self.program.command).name, _harmless(lines))
 
     def _failure(self, code: int, said: bytes) -> TargetError:
         lines = [line for line in _harmless(said).splitlines() if line.strip()]

@@ -123,6 +123,7 @@ class _Server(ThreadingHTTPServer):
     """Serves in a thread of its own, and takes every connection down at the end."""
 
     daemon_threads = True
+    request_queue_size = 128  # a full queue makes clients wait for a second
     block_on_close = False
 
     def __init__(self, address: Any, handler: Any, context: ssl.SSLContext | None = None) -> None:

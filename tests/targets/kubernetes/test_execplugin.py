@@ -12,14 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psutil
 import pytest
 
 from pyjob_magic.errors import TargetError, UnauthorizedError
 from pyjob_magic.targets.kubernetes import execplugin
 from pyjob_magic.targets.kubernetes.execcredential import VERSIONS, ExecCredential
 from pyjob_magic.targets.kubernetes.kubeconfig import Exec
-from tests.state import eventually
+from tests.state import eventually, processes_with
 from tests.targets.kubernetes.cluster import (
     Cluster,
     Json,
@@ -357,21 +356,14 @@ def test_other_version(cluster: Cluster, tmp_path: Path, enter: Enter, plugin: P
 
 def test_plugin_that_hangs(tmp_path: Path, plugin: Plugin) -> None:
     """It is ended after a while, with what it has started."""
-    plugin.write(f"sleep 1000 & echo $! > {tmp_path}/child; sleep 1000")
-    program = Exec(str(plugin.path), api_version=V1, interactive_mode="Never")
+    plugin.write("sleep 1000 & sleep 1000")
+    env = {"PYJOB_TEST_PLUGIN": str(tmp_path)}
+    program = Exec(str(plugin.path), env=env, api_version=V1, interactive_mode="Never")
 
     with pytest.raises(TargetError, match=r"'plugin' of user 'me': it has not ended after 0.5 s"):
         execplugin.Plugin(program, "me", lambda _: "", timeout=0.5).run()
 
-    child = int((tmp_path / "child").read_text())
-    eventually(lambda: not psutil.pid_exists(child) or _is_dead(child))
-
-
-def _is_dead(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+    eventually(lambda: not processes_with("PYJOB_TEST_PLUGIN", tmp_path))
 
 
 def test_plugin_that_waits_for_a_person(
