@@ -40,6 +40,7 @@ format: $(READY) ## Put the code into its style
 benchmarks: $(READY) ## Measure; tests/benchmarks/README.md says what
 	$(BIN)/python tests/benchmarks/imports.py
 	$(BIN)/python tests/benchmarks/submit.py
+	$(BIN)/python tests/benchmarks/overhead.py
 	$(BIN)/python tests/benchmarks/first_line.py
 	$(BIN)/python tests/benchmarks/rates.py
 	$(BIN)/python tests/benchmarks/watches.py

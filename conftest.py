@@ -7,14 +7,19 @@ from contextlib import ExitStack
 
 import pytest
 
+from pyjob_magic.settings import VARIABLES
 from tests.state import VARIABLE, temporary_home
 
 _run = ExitStack()
 
 
 def pytest_configure() -> None:
-    """Keep the user's own jobs out of reach, also of the kernels that nbval starts."""
-    os.environ[VARIABLE] = str(_run.enter_context(temporary_home()))
+    """Keep the user's own jobs and settings away, also from the kernels that nbval starts."""
+    home = _run.enter_context(temporary_home())
+    os.environ[VARIABLE] = str(home)
+    os.environ["XDG_CONFIG_HOME"] = str(home / "config")
+    for name in VARIABLES:
+        os.environ.pop(name, None)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import Protocol, TypeVar, overload
 
 from pyjob_magic import diagnosis
+from pyjob_magic.findings import Finding
 from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
 
 Rows = list[tuple[str, ...]]
@@ -175,6 +176,34 @@ class EventTable(Table[Event]):
         return [_event_row(event) for event in self]
 
 
+class FindingTable(Table[Finding]):
+    """What a look at a target has found, one thing in each row, with the Role that is missing."""
+
+    head = ("", "check", "found", "what to do")
+    empty = "nothing was looked at"
+
+    def __init__(self, findings: Iterable[Finding], role: str = "") -> None:
+        super().__init__(findings)
+        self.role = role
+
+    def rows(self) -> Rows:
+        """Return what is shown of each finding; its state is a word, not a colour alone."""
+        return [(f.state, f.check, f.found, f.remedy) for f in self]
+
+    def __str__(self) -> str:
+        role = f"\n\n{ROLE_HEAD}\n\n{self.role.rstrip()}" if self.role else ""
+        return super().__str__() + role
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        role = f"<p>{escape(ROLE_HEAD)}</p><pre>{escape(self.role)}</pre>" if self.role else ""
+        marks = [f" class='pyjob-found-{finding.state}'" for finding in self]
+        table = _table(self.rows(), self.head, marks)
+        return {"text/plain": str(self), "text/html": _framed(table + role)}
+
+
+ROLE_HEAD = "The Role to ask for, with a RoleBinding that gives it to you:"
+
+
 def metadata(job: PyTorchJob) -> Rows:
     """Return the metadata that the API gave the job, and what it asks for."""
     meta = job.metadata
@@ -283,16 +312,17 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def _table(rows: Rows, head: Sequence[str] = ()) -> str:
+def _table(rows: Rows, head: Sequence[str] = (), marks: Sequence[str] = ()) -> str:
+    """Return a table; `marks` are the attributes of its rows, where they have any."""
     top = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
-    body = "".join(_row(row) for row in rows)
+    body = "".join(map(_row, rows, marks or [""] * len(rows)))
     return f"<table>{f'<thead><tr>{top}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
 
 
-def _row(cells: Sequence[str]) -> str:
+def _row(cells: Sequence[str], attributes: str) -> str:
     first, *others = cells
     rest = "".join(f"<td>{escape(cell)}</td>" for cell in others)
-    return f"<tr><th scope='row'>{escape(first)}</th>{rest}</tr>"
+    return f"<tr{attributes}><th scope='row'>{escape(first)}</th>{rest}</tr>"
 
 
 def _framed(content: str) -> str:

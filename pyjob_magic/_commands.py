@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.display import display
 
+from pyjob_magic import inputs, settings
 from pyjob_magic._card import Card
+from pyjob_magic._profiles import SettingsTable, in_force, rows
 from pyjob_magic._verbs import usage
-from pyjob_magic.client import Client
-from pyjob_magic.connection import Connection
+from pyjob_magic.connection import Connection, open_connection
 from pyjob_magic.errors import DetachedError, OptionError, PyJobError, SourceError
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import ANNOTATIONS, Manifest, load
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import CellOptions
-from pyjob_magic.targets import Access, resolve, revision
+from pyjob_magic.profiles import NO_PROFILE
 from pyjob_magic.values import count, positive_seconds
 from pyjob_magic.values import namespace as check_namespace
 
@@ -42,17 +43,22 @@ class Commands:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
-        self._target = "local"
+        self._target: str | None = None
         self._namespace: str | None = None
         self._context: str | None = None
-        self._connections: dict[tuple[object, ...], Connection] = {}
+        self._profile: str | None = None
+        self._connections: dict[tuple[str | None, ...], Connection] = {}
         self._warned: set[str] = set()
 
     def connection(
-        self, target: str | None = None, namespace: str | None = None, context: str | None = None
+        self,
+        target: str | None = None,
+        namespace: str | None = None,
+        profile: str | None = None,
+        context: str | None = None,
     ) -> Connection:
         """Return the connection to what was said, else to what is in use; print its warnings."""
-        connection = self.find_connection(target, namespace, context)
+        connection = self.find_connection(target, namespace, profile, context)
         for warning in connection.client.target.warnings:
             if warning not in self._warned:
                 self._warned.add(warning)
@@ -60,24 +66,36 @@ class Commands:
         return connection
 
     def find_connection(
-        self, target: str | None = None, namespace: str | None = None, context: str | None = None
+        self,
+        target: str | None = None,
+        namespace: str | None = None,
+        profile: str | None = None,
+        context: str | None = None,
     ) -> Connection:
         """Return the connection to what was said, else to what is in use; say nothing."""
-        # What is in use holds together: another cluster need not have the namespace.
-        if target in (None, self._target) and context in (None, self._context):
-            namespace, context = namespace or self._namespace, self._context
-        name, access = target or self._target, Access(context=context)
-        key = (name, namespace, context, revision(name, access))
-        if key not in self._connections:
-            self._connections[key] = Connection(Client(resolve(name, access), namespace))
-        return self._connections[key]
+        chosen = settings.read().choose(profile or self._profile)
+        if profile is None or chosen.on is None:  # else it goes where the profile says
+            named = NO_PROFILE if profile is None else chosen
+            namespace = namespace or named.namespace
+            same_context = (context or named.access.context) in (None, self._context)
+            # What is in use holds together: another cluster need not have the namespace.
+            if target in (None, self._target) and same_context:
+                namespace, context = namespace or self._namespace, self._context
+            target = target or self._target
+        key = (target, namespace, chosen.name, context)
+        known = self._connections.get(key)
+        # The settings may have been edited, or somebody has logged in anew.
+        if known is None or known.profile != chosen or known.client.target.is_outdated():
+            known = open_connection(chosen, target, namespace, context)
+            self._connections[key] = known
+        return known
 
     def run(self, options: CellOptions, source: str, line: str) -> None:
         """Run `source` as a job; `line` is what was typed behind the magic."""
         base = _read_manifest(options.from_) if options.from_ else None
         base_namespace = base.metadata.namespace if base else None
         namespace = options.namespace or base_namespace
-        connection = self.connection(options.on, namespace, options.context)
+        connection = self.connection(options.on, namespace, options.profile, options.context)
         try:
             manifest = connection.build(
                 source,
@@ -159,6 +177,9 @@ class Commands:
     def list(self, connection: Connection) -> None:
         display(connection.list())
 
+    def doctor(self, connection: Connection) -> None:
+        display(connection.doctor())
+
     def show(self, connection: Connection, name: str) -> None:
         display(connection.get(name).card())
 
@@ -208,13 +229,30 @@ class Commands:
         line = (job.manifest.metadata.annotations or {}).get(f"{ANNOTATIONS}line", name)
         self._shell.set_next_input(f"%%pytorchjob {line}\n{job.source()}")
 
-    def use(self, target: str, namespace: str | None, context: str | None) -> None:
-        resolve(target, Access(context=context))
+    def use(
+        self,
+        target: str | None,
+        namespace: str | None,
+        profile: str | None,
+        context: str | None,
+    ) -> None:
+        if target is None and profile is None:
+            raise OptionError("%pytorchjob use", "TARGET or --profile NAME is missing")
         if namespace is not None:
             _read("--namespace", check_namespace, namespace)
-        self._target, self._namespace, self._context = target, namespace, context
+        open_connection(settings.read().choose(profile), target, namespace, context).close()
+        self._target, self._namespace = target, namespace
+        self._profile, self._context = profile, context
         connection = self.connection(None, None)
-        print(f"Jobs go to target {connection.place}, namespace {connection.namespace}.")
+        named = f", profile {connection.profile.name}" if connection.profile.name else ""
+        print(f"Jobs go to target {connection.place}, namespace {connection.namespace}{named}.")
+
+    def profiles(self) -> None:
+        found = settings.read()
+        table, problems = rows(found, os.environ)
+        display(SettingsTable(table))
+        for line in (in_force(found, self._profile), *found.remarks, *problems):
+            print(line)
 
 
 @contextlib.contextmanager
@@ -237,11 +275,7 @@ def _read(option: str, check: Callable[[Any], T], value: str) -> T:
 
 
 def _read_manifest(file: str) -> PyTorchJob:
-    try:
-        text = Path(file).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError("--from", f"cannot read {file!r}: {error}") from None
-    return load(text, file=file)
+    return load(inputs.read_file("--from", file), file=file)
 
 
 def _check_writable(file: str) -> None:

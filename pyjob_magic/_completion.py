@@ -82,6 +82,8 @@ def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> It
         return _targets()
     if words[-1] == "--context":
         return _contexts()
+    if words[-1] == "--profile":
+        return _profiles()
     verb = VERBS[words[0]]
     if not verb.takes_job or words[-1].startswith("-"):
         return []
@@ -99,6 +101,8 @@ def _values(name: str, option: Option, fragment: str) -> Iterable[str]:
         return _targets()
     if name == "--context":
         return _contexts()
+    if name == "--profile":
+        return _profiles()
     return _files(fragment) if option.metavar == "FILE" else option.choices
 
 
@@ -112,6 +116,15 @@ def _contexts() -> Iterable[str]:
     from pyjob_magic.targets import contexts
 
     return contexts()
+
+
+def _profiles() -> Iterable[str]:
+    from pyjob_magic import settings
+
+    try:
+        return settings.read().names
+    except PyJobError:
+        return []
 
 
 def _files(fragment: str) -> Iterable[str]:
@@ -142,5 +155,5 @@ def _job_names(magics: PyTorchJobMagics, words: list[str]) -> Iterable[str]:
 
 def _connection(magics: PyTorchJobMagics, words: list[str]) -> Connection:
     """Return the connection that the verb will use, by what has been typed so far."""
-    flags = [("--on",), ("-n", "--namespace"), ("--context",)]
+    flags = [("--on",), ("-n", "--namespace"), ("--profile",), ("--context",)]
     return magics.commands.find_connection(*(_said(words, *names) for names in flags))

@@ -63,9 +63,11 @@ class PyTorchJobMagics(Magics):
             print(usage(verb))
             return None
         values = verb_parser(verb).read(rest)
-        place = [values.pop(name) for name in ("on", "namespace", "context")]
+        place = [values.pop(name) for name in ("on", "namespace", "profile", "context")]
         if verb == "use":
-            return self.commands.use(values["target"], *place[1:])
+            return self.commands.use(values["target"] or place[0], *place[1:])
+        if verb == "profiles":
+            return self.commands.profiles()
         command: Callable[..., None] = getattr(self.commands, verb)
         return command(self.commands.connection(*place), **values)
 
@@ -84,8 +86,8 @@ The cell is a complete program, which every replica runs as a file. In the line,
 
 {usage()}
 
-Each verb takes ``-n NAMESPACE``, ``--on TARGET`` and ``--context NAME``. Without a verb: a
-short overview.
+Each verb takes ``-n NAMESPACE``, ``--on TARGET``, ``--context NAME`` and ``--profile NAME``.
+Without a verb: a short overview.
 """  # type: ignore[assignment]
 
 

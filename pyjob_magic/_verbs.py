@@ -65,11 +65,13 @@ VERBS = {
     ),
     "suspend": Verb("stop the replicas and keep the job", "NAME", (_NAME,)),
     "resume": Verb("start the replicas of a suspended job", "NAME", (_NAME,)),
+    "doctor": Verb("look whether jobs can run here, and what to mend if not"),
     "use": Verb(
-        "the target and namespace from here on",
-        "TARGET [--context NAME] [-n NAMESPACE]",
-        (("target", {"metavar": "TARGET"}),),
+        "the target, namespace and profile from here on",
+        "[TARGET] [--context NAME] [-n NAMESPACE] [--profile NAME]",
+        (("target", {"metavar": "TARGET", "nargs": "?"}),),
     ),
+    "profiles": Verb("the settings that are in force, and where they come from"),
     "cell": Verb("put the code of a job into a new cell", "NAME", (_NAME,)),
 }
 
@@ -92,6 +94,7 @@ def verb_parser(verb: str) -> LineParser:
     parser.add_argument("-n", "--namespace", metavar="NAME")
     parser.add_argument("--on", metavar="TARGET")
     parser.add_argument("--context", metavar="NAME")
+    parser.add_argument("--profile", metavar="NAME")
     return parser
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from pyjob_magic import errors
-from pyjob_magic.manifest import ANNOTATIONS
+from pyjob_magic.manifest import SUBMISSION
 from pyjob_magic.models import ConfigMap, Event, Pod, PyTorchJob
 from pyjob_magic.rest import Rest, Streams, log
 from pyjob_magic.target import Target
@@ -79,12 +79,17 @@ class Client:
                 params=query,
             )
         except errors.ExistsError as error:
-            if not error.resent:
-                raise
-            stored = self.get_job(job.name)
-            if _submission(stored) != _submission(job):
+            stored = self.get_job(job.name) if error.resent else None
+            if stored is None or _submission(stored) != _submission(job):
                 raise
             return stored
+        except errors.TargetError as error:
+            if not error.sent or dry_run:
+                raise
+            raise errors.TargetError(
+                f"{error}; it may have been created all the same: "
+                f"%pytorchjob show {job.name} tells, once {self.target.name} answers"
+            ) from error
         return dialect.decode(created)
 
     def get_job(self, name: str) -> PyTorchJob:
@@ -288,7 +293,7 @@ class Client:
 
 
 def _submission(job: PyTorchJob) -> str | None:
-    return (job.metadata.annotations or {}).get(f"{ANNOTATIONS}submission")
+    return (job.metadata.annotations or {}).get(SUBMISSION)
 
 
 def _log_params(tail: int | None) -> dict[str, str]:

@@ -8,30 +8,67 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pyjob_magic._card import JobTable
+from pyjob_magic import causes, doctor, inputs, settings
+from pyjob_magic._card import FindingTable, JobTable
 from pyjob_magic.client import Client
+from pyjob_magic.errors import (
+    DetachedError,
+    ForbiddenError,
+    InvalidError,
+    PyJobError,
+    TargetError,
+)
 from pyjob_magic.job import Job
-from pyjob_magic.manifest import SUFFIX_ALPHABET, Manifest, Origin, build, read
+from pyjob_magic.manifest import SUBMISSION, SUFFIX_ALPHABET, Manifest, Origin, build, read
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import JobOptions
+from pyjob_magic.profiles import NO_PROFILE, Profile
 from pyjob_magic.rest import log
-from pyjob_magic.targets import Access, resolve
+from pyjob_magic.targets import NAMES, Access, resolve, with_context
 
 
 def connect(
-    target: str = "local", namespace: str | None = None, *, context: str | None = None
+    target: str | None = None,
+    namespace: str | None = None,
+    *,
+    profile: str | None = None,
+    context: str | None = None,
 ) -> Connection:
     """Return a connection to `target`; nothing is sent before it is used.
 
     Parameters
     ----------
     target
-        ``local``: the embedded API of this machine, started when it is first needed;
-        ``kubernetes``: the cluster of a kubeconfig, or the one that we run in.
+        ``local``: the embedded API of this machine, started when it is first needed.
+        ``kubernetes``: the cluster of a kubeconfig, or the one that we run in. If none is said,
+        that of the profile, or ``local``.
     namespace
-        Where the jobs live; the target's own if none is said.
+        Where the jobs live; the profile's, or the target's own, if none is said.
+    profile
+        Name of the profile that says what jobs are built with; the default one if none is said.
     context
-        Context of the kubeconfig; the current one if none is said.
+        Context of the kubeconfig; the profile's, or the current one, if none is said.
+
+    Raises
+    ------
+    OptionError, SettingsError
+        If there is no such target, context or profile, or the settings cannot be.
+    TargetError
+        If it cannot be found out where the target is, or how to get in.
+    """
+    connection = open_connection(settings.read().choose(profile), target, namespace, context)
+    for warning in connection.client.target.warnings:
+        log.warning(warning)
+    return connection
+
+
+def open_connection(
+    profile: Profile,
+    target: str | None = None,
+    namespace: str | None = None,
+    context: str | None = None,
+) -> Connection:
+    """Return a connection to what was said, else to what the profile says.
 
     Raises
     ------
@@ -40,11 +77,14 @@ def connect(
     TargetError
         If it cannot be found out where the target is, or how to get in.
     """
-    access = Access(context=context)
-    connection = Connection(Client(resolve(target, access), namespace))
-    for warning in connection.client.target.warnings:
-        log.warning(warning)
-    return connection
+    name = target or profile.on or NAMES[0]
+    # It names a namespace and a way in, but those of its own target and context.
+    own = name == (profile.on or name)
+    access = profile.access if own else Access()
+    if own and context in (None, access.context or context):
+        namespace = namespace or profile.namespace
+    where = resolve(name, with_context(name, access, context))
+    return Connection(Client(where, namespace), profile)
 
 
 class Connection:
@@ -54,10 +94,13 @@ class Connection:
     ----------
     client
         The REST verbs of one namespace of one target.
+    profile
+        What jobs are built with where nothing else is said.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, profile: Profile = NO_PROFILE) -> None:
         self.client = client
+        self.profile = profile
 
     @property
     def target(self) -> str:
@@ -90,6 +133,9 @@ class Connection:
     ) -> Manifest:
         """Return the manifest of a job that runs `source`, as `submit` would send it.
 
+        What is not said is taken from the profile; on top of a `base` only from one that was
+        asked for by name.
+
         Parameters
         ----------
         source
@@ -103,21 +149,22 @@ class Connection:
 
         Raises
         ------
-        OptionError, SourceError
-            If an option cannot be, or the source cannot travel.
+        OptionError, SourceError, ManifestError
+            If an option cannot be, the source cannot travel, or a patch spoils the job.
         """
         origin = Origin(
             time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            suffix="".join(secrets.choice(SUFFIX_ALPHABET) for _ in range(5)),
+            suffix=_suffix(),
             notebook=notebook,
             cell=cell,
             line=line,
             submission=str(uuid.uuid4()),
+            profile=self.profile.name,
             target=self.client.target.annotations,
         )
-        return build(
-            options or JobOptions.read(said), source, origin, namespace=self.namespace, base=base
-        )
+        typed = options or JobOptions.read(said)
+        whole = self.profile.under(typed) if base is None or self.profile.asked_for else typed
+        return build(inputs.with_files(whole), source, origin, namespace=self.namespace, base=base)
 
     def submit(
         self, manifest: Manifest | PyTorchJob | Mapping[str, Any], *, dry_run: bool = False
@@ -139,17 +186,39 @@ class Connection:
         ManifestError
             If it is no PyTorchJob.
         ExistsError, InvalidError, ForbiddenError
-            If the API refuses it.
+            If the API refuses it; the message names the options that set the fields.
         """
-        whole = manifest if isinstance(manifest, Manifest) else Manifest(_job(manifest))
-        created = self.client.create_job(whole.job, dry_run=dry_run)
+        whole = manifest if isinstance(manifest, Manifest) else Manifest(_foreign(manifest))
+        created = self._create(whole.job, dry_run=dry_run)
         if whole.config_map is not None and not dry_run:
             try:
                 self.client.create_config_map(whole.owned_config_map(created))
-            except BaseException:  # also an interrupt: nothing may be left half-way
-                self.client.delete_job(created)
+            except BaseException as error:  # also an interrupt: nothing may be left half-way
+                self._take_back(created, error)
                 raise
         return Job(self.client, created)
+
+    def _create(self, job: PyTorchJob, *, dry_run: bool) -> PyTorchJob:
+        try:
+            return self.client.create_job(job, dry_run=dry_run)
+        except (InvalidError, ForbiddenError) as error:
+            error.explain(causes.explain(error.message, error.details, job.to_wire()))
+            raise
+        except KeyboardInterrupt:
+            raise DetachedError(
+                f"interrupted while PyTorchJob {job.name!r} was being created; "
+                f"%pytorchjob show {job.name} tells whether it is there"
+            ) from None
+
+    def _take_back(self, job: PyTorchJob, error: BaseException) -> None:
+        """Delete a job whose source could not follow, or say that it is left."""
+        try:
+            self.client.delete_job(job)
+        except PyJobError as left:
+            raise TargetError(
+                f"{error}; PyTorchJob {job.name!r}, which cannot run without it, is left: {left}; "
+                f"delete it with %pytorchjob delete {job.name}"
+            ) from error
 
     def get(self, name: str) -> Job:
         """Return the handle on the job `name`.
@@ -166,10 +235,31 @@ class Connection:
         jobs = [Job(self.client, job) for job in self.client.list_jobs()]
         return JobTable(jobs, datetime.now(UTC))
 
+    def doctor(self) -> FindingTable:
+        """Look whether jobs can run here, and what to mend if not."""
+        report = doctor.examine(
+            self.client.target,
+            self.namespace,
+            now=datetime.now(UTC),
+            pull_secrets=self.profile.under(JobOptions()).pull_secrets or (),
+        )
+        return FindingTable(report.findings, report.role)
+
     def close(self) -> None:
         """Close the connections; jobs go on."""
         self.client.close()
 
 
-def _job(manifest: PyTorchJob | Mapping[str, Any]) -> PyTorchJob:
-    return manifest if isinstance(manifest, PyTorchJob) else read(manifest)
+def _foreign(manifest: PyTorchJob | Mapping[str, Any]) -> PyTorchJob:
+    """Return a job that was not built here with what makes it known again if an answer is lost."""
+    job = manifest if isinstance(manifest, PyTorchJob) else read(manifest)
+    meta = job.metadata
+    name = meta.name or (f"{meta.generate_name}{_suffix()}" if meta.generate_name else None)
+    annotations = {SUBMISSION: str(uuid.uuid4()), **(meta.annotations or {})}
+    known = meta.model_copy(update={"name": name, "annotations": annotations})
+    return job.model_copy(update={"metadata": known})
+
+
+def _suffix() -> str:
+    """Return the random end of a generated name."""
+    return "".join(secrets.choice(SUFFIX_ALPHABET) for _ in range(5))

@@ -11,17 +11,18 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pyjob_magic import payload
+from pyjob_magic import overlays, payload
 from pyjob_magic.errors import ManifestError, OptionError
 from pyjob_magic.values import Mount, Toleration
 
 Wire = dict[str, Any]
 
-# Other extended resources, such as rdma/hca, are no accelerators.
-_ACCELERATOR = re.compile(r"/.*(gpu|npu|tpu|ascend|gaudi|neuron|accelerator)", re.IGNORECASE)
-
+ACCELERATOR = re.compile(r"/.*(gpu|npu|tpu|ascend|gaudi|neuron|accelerator)", re.IGNORECASE)
+"""What resources that count as GPUs are called; others, such as ``rdma/hca``, are none."""
 CONTAINER = "pytorch"
 """Name of the container that trains. Source: training-operator v1.9.0, which insists on it."""
+QUEUE = "kueue.x-k8s.io/queue-name"
+"""Label of a job that names its queue. Source: Kueue v0.10, ``constants.QueueLabel``."""
 
 
 def replicas(job: Wire) -> dict[str, Wire]:
@@ -72,6 +73,12 @@ def unmount(template: Wire, name: str) -> None:
             holder[key] = [entry for entry in holder[key] if entry["name"] != name]
             if not holder[key]:
                 del holder[key]
+
+
+def _pod_template(job: Wire, template: Mapping[str, Any]) -> None:
+    merged = overlays.pod_template(template, training=CONTAINER)
+    for spec in replicas(job).values():
+        spec["template"] = overlays.merge_template(spec["template"], merged)
 
 
 def _workers(job: Wire, workers: int) -> None:
@@ -126,7 +133,7 @@ def _gpu_name(job: Wire, resource: str) -> None:
 
 def _gpu_resource(container: Wire) -> str | None:
     limits = container.get("resources", {}).get("limits", {})
-    return next((name for name in limits if _ACCELERATOR.search(name)), None)
+    return next((name for name in limits if ACCELERATOR.search(name)), None)
 
 
 def _rename(container: Wire, resource: str, new: str | None) -> None:
@@ -169,6 +176,11 @@ def _run_policy(key: str) -> Callable[[Wire, Any], None]:
         job["spec"].setdefault("runPolicy", {})[key] = value
 
     return edit
+
+
+def _queue(job: Wire, queue: str) -> None:
+    job.setdefault("metadata", {}).setdefault("labels", {})[QUEUE] = queue
+    _run_policy("suspend")(job, True)  # Kueue resumes it when it is admitted
 
 
 def _nproc(job: Wire, nproc: str) -> None:
@@ -239,7 +251,8 @@ def _args(job: Wire, args: list[str]) -> None:
 
 
 EDITS: dict[str, Callable[[Wire, Any], None]] = {
-    "workers": _workers,  # first: the copy of the Master must get the other options too
+    "pod_template": _pod_template,  # first: options win over it
+    "workers": _workers,  # early: the copy of the Master must get the other options too
     "image": _image,
     "cpu": _amount_of("cpu"),
     "memory": _amount_of("memory"),
@@ -257,6 +270,8 @@ EDITS: dict[str, Callable[[Wire, Any], None]] = {
     "env": _env,
     "labels": _metadata("labels"),
     "annotations": _metadata("annotations"),
+    "queue": _queue,  # after suspend and labels: it sets both
+    "priority_class": _pod_field("priorityClassName"),
     "service_account": _pod_field("serviceAccountName"),
     "node_selector": _node_selector,
     "tolerations": _tolerations,

@@ -4,6 +4,7 @@
 
     PyJobError
     ├── OptionError            an option of the magic has a value that cannot be
+    ├── SettingsError          a file of settings, or a variable, says what cannot be
     ├── SourceError            the code cannot travel or is no plain Python
     ├── ManifestError          a manifest (a file, an object) is not a PyTorchJob
     ├── TargetError            the target cannot be reached or started
@@ -23,7 +24,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -32,7 +33,7 @@ class PyJobError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Return the lines that IPython shows instead of a traceback."""
-        return [f"{type(self).__name__}: {self}"]
+        return f"{type(self).__name__}: {self}".splitlines()
 
 
 class OptionError(PyJobError):
@@ -50,6 +51,20 @@ class OptionError(PyJobError):
         super().__init__(f"{option}: {reason}")
         self.option = option
         self.reason = reason
+
+
+class SettingsError(PyJobError):
+    """A file of settings, or a variable, says what cannot be.
+
+    Parameters
+    ----------
+    problems
+        A line for each: the file and the key, or the variable, and why.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
 
 
 class SourceError(PyJobError):
@@ -77,7 +92,7 @@ class TargetError(PyJobError):
     """The target cannot be reached or started."""
 
     sent = False  # whether a request may have reached it, so that it may have been carried out
-    lasting = False  # whether it will be the same as long as nobody changes something
+    passing = False  # whether it may be over in a moment, as when a connection is cut
 
 
 class ApiError(PyJobError):
@@ -113,14 +128,19 @@ class ApiError(PyJobError):
         reason: str = "",
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        hint = f"; {self.hint}" if self.hint else ""
-        super().__init__(f"{target} refused to {action} ({code}): {message}{hint}")
+        super().__init__()
         self.action = action
         self.message = message
         self.target = target
         self.code = code
         self.reason = reason
         self.details = dict(details or {})
+        self.explain(message)
+
+    def explain(self, reason: str) -> None:
+        """Say `reason` in place of the server's message, which stays in `message`."""
+        hint = f"; {self.hint}" if self.hint else ""
+        self.args = (f"{self.target} refused to {self.action} ({self.code}): {reason}{hint}",)
 
 
 class UnauthorizedError(ApiError):

@@ -15,9 +15,18 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pyjob_magic import __version__, payload
-from pyjob_magic.edits import CONTAINER, EDITS, Wire, containers, mount, templates, unmount
-from pyjob_magic.errors import ManifestError
+from pyjob_magic import __version__, overlays, payload
+from pyjob_magic.edits import (
+    CONTAINER,
+    EDITS,
+    Wire,
+    containers,
+    mount,
+    replicas,
+    templates,
+    unmount,
+)
+from pyjob_magic.errors import ManifestError, OptionError
 from pyjob_magic.models import ConfigMap, OwnerReference, PyTorchJob
 from pyjob_magic.options import DEFAULT_IMAGE, JobOptions
 from pyjob_magic.payload import Payload
@@ -28,6 +37,8 @@ SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 ANNOTATIONS = "pyjob-magic/"
 """Prefix of the annotations that say where a job comes from."""
+SUBMISSION = f"{ANNOTATIONS}submission"
+"""Annotation that tells a submission from every other one."""
 
 _SOURCE_VOLUME = "pyjob-source"
 
@@ -46,6 +57,8 @@ class Origin:
         File name of the notebook and id of the cell, where known.
     line
         The options as typed behind ``%%pytorchjob``.
+    profile
+        Name of the profile that was in force, if there was one.
     submission
         What tells this submission from every other one, to know it again if its answer is lost.
     target
@@ -57,6 +70,7 @@ class Origin:
     notebook: str = ""
     cell: str = ""
     line: str = ""
+    profile: str = ""
     submission: str = ""
     target: Mapping[str, str] = field(default_factory=dict)
 
@@ -126,8 +140,8 @@ def build(
     ------
     SourceError
         If the source cannot travel or cannot run.
-    OptionError
-        If an option does not fit the base.
+    OptionError, ManifestError
+        If an option does not fit the base, or a patch leaves no PyTorchJob that runs the source.
     """
     packed = payload.pack(source)
     wire = copy.deepcopy(base.to_wire() if base else _DEFAULT)
@@ -141,7 +155,9 @@ def build(
     meta["annotations"] = _where_from(meta.get("annotations", {}), packed, origin)
     config_map = None if packed.inline else f"{meta['name']}-source-{origin.suffix}"
     _run(wire, packed, config_map)
-    job = PyTorchJob.from_wire(wire)
+    for patch in options.patch or ():
+        wire = _patched(wire, patch, packed, config_map)
+    job = read(wire)
     return Manifest(job, _config_map(config_map, namespace, packed) if config_map else None)
 
 
@@ -279,6 +295,7 @@ def _where_from(annotations: Mapping[str, str], packed: Payload, origin: Origin)
         "notebook": origin.notebook,
         "cell": origin.cell,
         "line": origin.line,
+        "profile": origin.profile,
         "submission": origin.submission,
         **origin.target,
     }
@@ -288,15 +305,47 @@ def _where_from(annotations: Mapping[str, str], packed: Payload, origin: Origin)
 
 def _run(wire: Wire, packed: Payload, config_map: str | None) -> None:
     """Make the packed source what every replica runs."""
-    spec = wire["spec"]
-    torchrun = spec.get("nprocPerNode", "1") != "1" or "elasticPolicy" in spec
     for container in containers(wire):
-        container["command"] = packed.command(torchrun=torchrun)
+        container["command"] = _command(wire, packed)
     for template in templates(wire):
         unmount(template, _SOURCE_VOLUME)
         if config_map:
             volume = {"configMap": {"name": config_map}}
             mount(template, _SOURCE_VOLUME, volume, payload.MOUNT_PATH, read_only=True)
+
+
+def _command(wire: Wire, packed: Payload) -> list[str]:
+    spec = wire["spec"]
+    torchrun = spec.get("nprocPerNode", "1") != "1" or "elasticPolicy" in spec
+    return packed.command(torchrun=torchrun)
+
+
+def _patched(wire: Wire, patch: Any, packed: Payload, config_map: str | None) -> Wire:
+    """Return the job with a merge patch applied; the source must still be what runs."""
+    before = _command(wire, packed)
+    changed: Wire = overlays.merge_patch(wire, patch)
+    try:
+        read(changed)
+    except ManifestError as error:
+        raise ManifestError(f"--patch: leaves no PyTorchJob: {error}") from None
+    for kind, spec in replicas(changed).items():
+        if not _carries_source(spec["template"]["spec"], before, config_map):
+            raise OptionError(
+                "--patch",
+                f"takes the cell from {kind}, whose container {CONTAINER!r} must keep its command "
+                "and volumes; a patch replaces whole lists: say containers in --pod-template",
+            )
+    for container in containers(changed):
+        container["command"] = _command(changed, packed)  # processes per replica may be new
+    return changed
+
+
+def _carries_source(pod: Wire, command: list[str], config_map: str | None) -> bool:
+    """Whether the container that trains still starts the source, and finds it."""
+    main: Wire = next((c for c in pod["containers"] if c["name"] == CONTAINER), {})
+    named = [entry["name"] for entry in (*pod.get("volumes", ()), *main.get("volumeMounts", ()))]
+    carried = 0 if config_map is None else 2  # as a volume, and where it is mounted
+    return main.get("command") == command and named.count(_SOURCE_VOLUME) == carried
 
 
 def _config_map(name: str, namespace: str, packed: Payload) -> ConfigMap:

@@ -68,7 +68,7 @@ def _said(help: str, metavar: str = "", read: Callable[[Any], Any] = str, **type
 
 
 def _switch(help: str) -> Any:  # noqa: A002
-    return _said(help, read=bool)
+    return _said(help, read=values.switch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +199,21 @@ class JobOptions:
         repeat=True,
         choices=("pvc:", "secret:", "configmap:", "memory:"),
     )
+    queue: str | None = _said(
+        "Kueue's queue, which starts the job when there is room.", "NAME", values.queue
+    )
+    priority_class: str | None = _said(
+        "Priority class of the replicas.", "NAME", values.object_name
+    )
+    pod_template: str | Mapping[str, Any] | None = _said(
+        "Pod template under what the options say, YAML or JSON.", "FILE", values.document
+    )
+    patch: list[str | Mapping[str, Any]] | None = _said(
+        "Merge patch on the finished manifest: JSON, YAML or @FILE.",
+        "PATCH",
+        values.documents,
+        repeat=True,
+    )
     args: list[str] | None = None
 
     def __post_init__(self) -> None:
@@ -239,6 +254,9 @@ class CellOptions(JobOptions):
     on: str | None = _said("Target to run on (local).", "TARGET")
     context: str | None = _said(
         "Context of the kubeconfig, for --on kubernetes (the current one).", "NAME"
+    )
+    profile: str | None = _said(
+        "Profile of the settings that says what the line does not (the default one).", "NAME"
     )
     dry_run: str | None = _said(
         "Show the manifest and submit nothing; =server lets the API check it too.",

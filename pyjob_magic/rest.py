@@ -95,10 +95,25 @@ class Rest:
         Where they go.
     notify
         Is told when a request has to be sent again.
+    insist
+        Whether a request is sent again at all.
+    clock, sleep
+        Seconds since some moment, and how to let them pass.
     """
 
-    def __init__(self, target: Target, notify: Callable[[str], None] = log.warning) -> None:
+    def __init__(
+        self,
+        target: Target,
+        notify: Callable[[str], None] = log.warning,
+        *,
+        insist: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.target = target
+        self._clock = clock
+        self._sleep = sleep
+        self._insist = insist
         self.notify = notify
         self._has_answered = False
         self._http = httpx.Client(
@@ -176,8 +191,9 @@ class Rest:
         stream: bool,
     ) -> httpx.Response:
         """Send a request until it is answered, or until there is no hope."""
-        notify, sleep = (streams.notify, streams.sleep) if streams else (self.notify, time.sleep)
+        notify, sleep = (streams.notify, streams.sleep) if streams else (self.notify, self._sleep)
         hope = _Hope(patient=self._has_answered)
+        started = self._clock()
         while True:
             try:
                 # Built anew each time: credentials, and the URL of a target that moves, change.
@@ -187,8 +203,8 @@ class Rest:
                 return response
             except (errors.TargetError, errors.ApiError) as error:
                 self._has_answered |= isinstance(error, errors.ApiError)
-                pause = hope.pause_after(error)
-                if pause is None or (streams and streams.closed):
+                pause = hope.pause_after(error, self._clock() - started)
+                if pause is None or not self._insist or (streams and streams.closed):
                     if isinstance(error, errors.ApiError):
                         error.resent = hope.lost
                     raise
@@ -237,7 +253,7 @@ class Rest:
         silence = errors.TargetError(
             f"{self.target.full_name} did not answer when asked to {action}: {reason}"
         )
-        silence.lasting = bool(distrust)
+        silence.passing = not distrust
         # What was never sent cannot have been done.
         unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
         silence.sent = not isinstance(error, unsent)
@@ -255,29 +271,31 @@ class _Hope:
     patient: bool
     attempts: int = 0
     lost: bool = False  # whether one of the attempts may have been carried out
-    waited: float = 0.0
 
-    def pause_after(self, error: errors.TargetError | errors.ApiError) -> float | None:
-        """Return the seconds to wait before the next attempt, None if there should be none."""
+    def pause_after(
+        self, error: errors.TargetError | errors.ApiError, waited: float
+    ) -> float | None:
+        """Return the seconds to wait before the next attempt, None if there should be none.
+
+        Parameters
+        ----------
+        waited
+            Seconds since the first attempt began.
+        """
         self.attempts += 1
         if isinstance(error, errors.TargetError):
             self.lost |= error.sent
-            if error.lasting or not (self.patient or error.sent) or self.waited >= PATIENCE:
+            hopeless = not error.passing or not (self.patient or error.sent)
+            if hopeless or waited >= PATIENCE:
                 return None
-            pause = self._growing()
-        elif error.code == 429 or (error.code == 503 and error.retry_after is not None):
+            return self._growing()
+        if error.code == 429 or (error.code == 503 and error.retry_after is not None):
             pause = self._growing() if error.retry_after is None else error.retry_after
-            if pause > _LONGEST_PAUSE or self.waited >= 2 * PATIENCE:
-                return None
-        elif error.code in (500, 502, 503, 504) and "request is too large" not in error.message:
+            return None if pause > _LONGEST_PAUSE or waited >= 2 * PATIENCE else pause
+        if error.code in (500, 502, 503, 504) and "request is too large" not in error.message:
             self.lost = True
-            if self.attempts >= _ATTEMPTS:
-                return None
-            pause = self._growing()
-        else:
-            return None
-        self.waited += pause
-        return pause
+            return None if self.attempts >= _ATTEMPTS else self._growing()
+        return None
 
     def _growing(self) -> float:
         # Not all clients at once: those of many notebooks lose the same server.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import httpx
@@ -32,8 +32,12 @@ class Target:
         How the server spells PyTorchJobs, and what it can do.
     keeps_logs
         Whether logs can be read after the replica is gone, as long as the job exists.
+    operator
+        Who reacts to jobs, where nobody needs to look; empty where it has to be found out.
     warnings
         What whoever uses it should know, such as that nobody checks who answers.
+    is_outdated
+        Whether what it was made from has changed, as when somebody has logged in anew.
     """
 
     name: str
@@ -45,7 +49,9 @@ class Target:
     annotations: Mapping[str, str] = field(default_factory=dict)
     dialect: Dialect = KUBEFLOW
     keeps_logs: bool = False
+    operator: str = ""
     warnings: tuple[str, ...] = ()
+    is_outdated: Callable[[], bool] = field(default=lambda: False, repr=False)
 
     @property
     def full_name(self) -> str:

@@ -129,7 +129,7 @@ def pairs(value: Any) -> dict[str, str]:
     if isinstance(value, Mapping):
         return {str(key): str(text) for key, text in value.items()}
     pairs = {}
-    for text in value:
+    for text in _listed(value):
         key, equals, content = str(text).partition("=")
         if not equals:
             raise ValueError(f"{text!r} is not of the form NAME=VALUE")
@@ -244,9 +244,47 @@ def each(check: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
     """Return a reader of lists; a single text counts as a list of one."""
 
     def check_all(values: Any) -> list[Any]:
-        return [check(value) for value in ([values] if isinstance(values, str) else values)]
+        return [check(value) for value in _listed(values)]
 
     return check_all
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    """Return the values of a list; a single text counts as a list of one."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Sequence):
+        return value
+    raise ValueError(f"{value!r} is not a list")
+
+
+def document(value: Any) -> str | Mapping[str, Any]:
+    """Read the name of a file, or take the object that such a file would hold."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError(f"{value!r} is neither the name of a file nor an object")
+
+
+def documents(value: Any) -> list[str | Mapping[str, Any]]:
+    """Read several documents."""
+    return each(document)([value] if isinstance(value, Mapping) else value)
+
+
+def switch(value: Any) -> bool:
+    """Read what is on or off."""
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if str(value).lower() not in known:
+        raise ValueError(f"{value!r} is neither true nor false")
+    return known[str(value).lower()]
+
+
+def queue(value: Any) -> str:
+    """Check the name of a queue, which has to be a label value as well."""
+    if not _DNS_SUBDOMAIN.fullmatch(str(value)) or len(str(value)) > 63:
+        raise ValueError(f"{value!r} is not a queue: use at most 63 of a-z, 0-9, '-' and '.'")
+    return str(value)
 
 
 def object_name(value: Any) -> str:

@@ -14,16 +14,18 @@ import pyjob_magic
 PACKAGE = Path(pyjob_magic.__file__).parent
 # Each may import those before it, and nothing behind it.
 ORDER = [
-    ["errors", "quantity", "models"],
+    ["errors", "quantity", "models", "findings"],
     ["values"],
-    ["options", "payload"],
+    ["options", "overlays", "payload"],
     ["edits", "diagnosis", "_card", "dialects"],
-    ["manifest", "target"],
-    ["trust", "rest"],
+    ["manifest", "target", "checks", "fields"],
+    ["trust", "rest", "causes"],
     ["client"],
-    ["targets", "logs"],
-    ["job"],
+    ["targets", "logs", "doctor"],
+    ["job", "profiles", "inputs"],
+    ["settings", "_sources"],  # the latter is what needs the library
     ["connection"],
+    ["_profiles"],
     ["_line"],
     ["_verbs"],
     ["_completion"],
@@ -41,12 +43,17 @@ FREE_OF_IO = [
     "models",
     "manifest",
     "edits",
+    "fields",
+    "causes",
     "options",
+    "overlays",
     "values",
     "diagnosis",
     "dialects",
     "_card",
     "payload",
+    "checks",
+    "findings",
 ]
 
 

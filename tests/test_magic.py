@@ -312,6 +312,26 @@ def test_server_dry_run_lets_the_api_check(shell: Shell) -> None:
     assert shell.names() == []
 
 
+def test_queued_job_does_not_wait_for_a_kueue_that_is_not_there(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """It is admitted at once, and the card says so; what is suspended later stays suspended."""
+    go = tmp_path / "go"
+    shell.cell("queued --queue team-a -o job", waiting_for(go))
+    job: Job = shell.ipython.user_ns["job"]
+    eventually(lambda: job.state == "Running")
+    assert 'there is no Kueue here: jobs of queue "team-a" are admitted' in shell.line(
+        "show queued"
+    )
+
+    shell.line("suspend queued")
+
+    eventually(lambda: job.state == "Suspended" and not job.replicas())
+    shell.line("resume queued")
+    go.touch()
+    assert job.wait(20).state == "Succeeded"
+
+
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
 def test_saved_manifest_is_a_start(shell: Shell, tmp_path: Path, suffix: str) -> None:
     """--from takes what --save wrote; what the line says replaces, the rest stays."""
@@ -545,6 +565,76 @@ class TestVerbs:
             shell.line("use moon")
         with pytest.raises(errors.OptionError, match="--namespace: 'A' is not a namespace"):
             shell.line("use local -n A")
+
+
+class TestProfiles:
+    """Settings in the working directory."""
+
+    @pytest.fixture(autouse=True)
+    def settings(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.chdir(tmp_path)
+        (file := tmp_path / "pyjob.toml").write_text(
+            "[profiles.small]\nenv = {SIZE = 'small'}\nworkers = 1\n"
+            "[profiles.team]\ninherits = 'small'\nnamespace = 'test-team'\non = 'local'\n"
+        )
+        return file
+
+    def test_a_cell_runs_with_a_profile(self, shell: Shell) -> None:
+        source = "import os; print(os.environ['SIZE'], os.environ['WORLD_SIZE'])"
+
+        shell.cell("one --profile small --wait", source)
+
+        assert shell.line("logs one --replica worker-0") == "small 2\n"
+        annotations = shell.connection.get("one").manifest.metadata.annotations or {}
+        assert annotations["pyjob-magic/profile"] == "small"
+        assert annotations["pyjob-magic/line"] == "one --profile small --wait"
+
+    def test_a_profile_says_where_jobs_go(self, shell: Shell) -> None:
+        shell.cell("one --profile team --wait", "pass")
+        try:
+            assert shell.names() == []
+            assert "one" in shell.line("list --profile team")
+            assert "namespace test-team, profile team" in shell.line("use --profile team")
+            assert "one" in shell.line("list")
+        finally:
+            shell.line("delete one --profile team")
+
+    def test_a_profile_without_a_target_keeps_what_is_in_use(self, shell: Shell) -> None:
+        shell.cell("one --profile small --wait", "pass")
+
+        assert shell.names() == ["one"]
+
+    def test_what_was_edited_holds_at_once(self, shell: Shell, settings: Path) -> None:
+        shell.line(f"use --profile small -n {shell.connection.namespace}")
+        settings.write_text("[profiles.small]\nenv = {SIZE = 'large'}\n")
+
+        shell.cell("one --wait", "import os; print(os.environ['SIZE'])")
+
+        assert shell.line("logs one --replica master-0") == "large\n"
+
+    def test_the_settings_are_shown(self, shell: Shell) -> None:
+        shown = shell.line("profiles")
+
+        rows = [line.split() for line in shown.splitlines()]
+        assert ["team", "workers", "1", "pyjob.toml:", "profiles.small.workers"] in rows
+        assert "No profile is in force" in shown
+
+    def test_a_slip_is_one_line(self, shell: Shell, settings: Path) -> None:
+        with pytest.raises(errors.OptionError, match=r"--profile: there is no profile 'smal' .did"):
+            shell.cell("one --profile smal", "pass")
+        with pytest.raises(errors.OptionError, match="%pytorchjob use: TARGET or --profile NAME"):
+            shell.line("use")
+        settings.write_text("[profiles.small]\nmemory = '4GB'\n")
+        with pytest.raises(errors.SettingsError, match=r"^pyjob.toml: profiles.small.memory: "):
+            shell.cell("one --profile small", "pass")
+        assert shell.names() == []
+
+    def test_tab_knows_the_names(self, shell: Shell, settings: Path) -> None:
+        assert completions(shell, "%%pytorchjob x --profile ") == ["small", "team"]
+        assert completions(shell, "%%pytorchjob x --profile=t") == ["--profile=team"]
+        assert completions(shell, "%pytorchjob use --profile s") == ["small"]
+        settings.write_text("broken")
+        assert "small" not in completions(shell, "%pytorchjob use --profile s")
 
 
 class TestTab:

@@ -17,6 +17,7 @@ PORT = "pyjob-magic/port"  # annotation of a pod: where its job meets on this ma
 QUEUED = "pyjob-magic/queued"  # annotation of a pod: its place among those that wait
 GPUS = "pyjob-magic/gpus"  # annotation of a pod: indices of the GPUs that are its own
 INTERPRETER = "pyjob-magic/interpreter"  # annotation of a job: what `python` means in it
+QUEUE = "kueue.x-k8s.io/queue-name"  # label of a job: where it waits for Kueue to resume it
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 

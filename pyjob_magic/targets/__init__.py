@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pyjob_magic.errors import OptionError
 from pyjob_magic.options import nearest
 from pyjob_magic.target import Target
 from pyjob_magic.targets.access import Access
 
-__all__ = ["NAMES", "Access", "contexts", "resolve", "revision"]
+__all__ = ["NAMES", "Access", "contexts", "resolve", "with_context"]
 
 NAMES = ("local", "kubernetes")
 """Names of the targets, as typed behind ``--on``; the first is the default."""
@@ -29,8 +31,6 @@ def resolve(name: str, access: Access | None = None) -> Target:
         from pyjob_magic.targets import kubernetes
 
         return kubernetes.target(access)
-    if access.context and name in NAMES:
-        raise OptionError("--context", f"target {name!r} has no contexts; use --on kubernetes")
     if name == "local":
         from pyjob_magic.targets import local
 
@@ -41,13 +41,19 @@ def resolve(name: str, access: Access | None = None) -> Target:
     raise OptionError("--on", f"there is no target {name!r}{nearest(name, NAMES)}; known: {known}")
 
 
-def revision(name: str, access: Access) -> tuple[object, ...]:
-    """Return what changes when the target `name` has to be resolved anew."""
-    if name != "kubernetes":
-        return ()
-    from pyjob_magic.targets import kubernetes
+def with_context(name: str, access: Access, context: str | None) -> Access:
+    """Return `access` with the context that somebody has typed, if any.
 
-    return kubernetes.revision(access)
+    Raises
+    ------
+    OptionError
+        If the target `name` has no contexts.
+    """
+    if context is None:
+        return access
+    if name in NAMES and name != "kubernetes":
+        raise OptionError("--context", f"target {name!r} has no contexts; use --on kubernetes")
+    return replace(access, context=context)
 
 
 def contexts(access: Access | None = None) -> list[str]:

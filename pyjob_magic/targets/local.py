@@ -20,6 +20,7 @@ def target() -> Target:
         # Replicas run with the Python of the notebook that submitted them.
         annotations={"interpreter": sys.executable},
         keeps_logs=True,
+        operator="the embedded API is its own",
     )
 
 

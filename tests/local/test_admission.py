@@ -36,6 +36,18 @@ def test_verdict(name: str) -> None:
     assert refused.value.body["message"] == recorded["message"]
 
 
+def test_a_new_job_that_waits_for_kueue_is_admitted_at_once() -> None:
+    """Nobody here would resume it; a job without a queue stays as it is."""
+    queued, suspended = a_job(suspend=True), a_job(suspend=True)
+    queued["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "team-a"}
+
+    take_in(queued)
+    take_in(suspended)
+
+    assert queued["spec"]["runPolicy"]["suspend"] is False
+    assert suspended["spec"]["runPolicy"]["suspend"] is True
+
+
 def causes(job: dict[str, Any]) -> list[tuple[str, str]]:
     with pytest.raises(StatusError) as refused:
         take_in(job)

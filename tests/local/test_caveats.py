@@ -169,3 +169,13 @@ def test_replicas_that_would_each_fill_the_machine_are_warned_of(
     job = a_job(workers=1, command=command, container=container, spec=spec)
     reasons = [remark.reason for remark in caveats(job, PYTHON)]
     assert ("ProcessesOvercommitted" in reasons) is warned
+
+
+def test_a_queue_means_nothing() -> None:
+    """A job that names one does not wait for a Kueue that is not there."""
+    job = a_job("j", container={"image": None})
+    job["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "team-a"}
+
+    assert [(remark.reason, remark.message) for remark in caveats(job, PYTHON)] == [
+        ("QueueIgnored", 'there is no Kueue here: jobs of queue "team-a" are admitted at once')
+    ]

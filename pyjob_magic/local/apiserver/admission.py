@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pyjob_magic.local.apiserver import schema, schemas
-from pyjob_magic.local.objects import Json
+from pyjob_magic.local.objects import QUEUE, Json, labels
 from pyjob_magic.local.resources import JOBS
 from pyjob_magic.local.status import Cause, forbidden
 
@@ -30,6 +30,13 @@ def deny(job: Json) -> None:
     if denials := list(_webhook(job)):
         sentence = f"[{', '.join(denials)}]" if len(denials) > 1 else denials[0]
         raise forbidden(f'admission webhook "{WEBHOOK}" denied the request: {sentence}')
+
+
+def admit(job: Json) -> None:
+    """Resume a new job that waits for Kueue: nobody else would do so here."""
+    policy = job["spec"].get("runPolicy") or {}
+    if labels(job).get(QUEUE) and policy.get("suspend"):
+        policy["suspend"] = False
 
 
 def warnings(job: Json) -> list[str]:

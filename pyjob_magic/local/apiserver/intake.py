@@ -44,6 +44,7 @@ def new_object(resource: Resource, obj: Any, namespace: str, validation: str) ->
     if causes := list(strategy.causes_of_new(obj)):
         raise invalid(resource, meta["name"], causes)
     strategy.deny(obj)
+    strategy.admit(obj)
     return warnings + strategy.warnings(obj)
 
 

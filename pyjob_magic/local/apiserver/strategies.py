@@ -49,6 +49,9 @@ class Strategy:
         """Find what an update may not change."""
         return ()
 
+    def admit(self, obj: Json) -> None:
+        """Do to a new object what others in a cluster would do to it."""
+
     def deny(self, obj: Json) -> None:
         """Raise 403 for what an admission webhook does not let pass."""
 
@@ -68,6 +71,9 @@ class _PyTorchJob(Strategy):
 
     def changes(self, old: Json, new: Json) -> Iterable[Cause]:
         return admission.changes(old, new)
+
+    def admit(self, obj: Json) -> None:
+        admission.admit(obj)
 
     def deny(self, obj: Json) -> None:
         admission.deny(obj)

@@ -11,7 +11,7 @@ from pyjob_magic.local.control.operator import Remark
 from pyjob_magic.local.kubelet.environment import nproc_per_node, replicas
 from pyjob_magic.local.kubelet.projections import PROJECTED
 from pyjob_magic.local.kubelet.volumes import mounts
-from pyjob_magic.local.objects import Json, containers
+from pyjob_magic.local.objects import QUEUE, Json, containers, labels
 from pyjob_magic.local.scheduler import GPU, asks
 
 _LAID_OUT = (*PROJECTED, "emptyDir", "hostPath")
@@ -50,6 +50,9 @@ _KEPT_LIMITS = ("cpu", "memory")  # of Kubernetes' own; what has a slash is hand
 def caveats(job: Json, python: Path) -> list[Remark]:
     """Return the warnings about a job: one for each subject, whatever number of replicas."""
     found: dict[tuple[str, str], None] = dict.fromkeys(_of_job(job["spec"]))
+    if queue := labels(job).get(QUEUE):
+        message = f'there is no Kueue here: jobs of queue "{queue}" are admitted at once'
+        found["QueueIgnored", message] = None
     ignored: set[str] = set()
     for spec in job["spec"]["pytorchReplicaSpecs"].values():
         found |= dict.fromkeys(_of(spec["template"], python))

@@ -37,6 +37,7 @@ def target(access: Access, *, root: Path = incluster.ROOT) -> Target:
     TargetError
         If there is no kubeconfig and no service account, or what they say cannot be used.
     """
+    read = files.revision(access.kubeconfig)
     context = _context(access, root)
     cluster = context.cluster
     server = _url(cluster)
@@ -54,12 +55,8 @@ def target(access: Access, *, root: Path = incluster.ROOT) -> Target:
         auth=None if silent else auth,
         transport=transport,
         warnings=tuple(_warnings(cluster, silent=silent)),
+        is_outdated=lambda: files.revision(access.kubeconfig) != read,
     )
-
-
-def revision(access: Access) -> tuple[object, ...]:
-    """Return what changes when somebody logs in anew or makes another context the current one."""
-    return files.revision(access.kubeconfig)
 
 
 def contexts(access: Access) -> list[str]:

@@ -22,9 +22,7 @@ def header(token: str, source: str) -> str:
         If it is none; else the HTTP client would show it in its own error.
     """
     if not re.fullmatch(r"[\x21-\x7e]+", token):
-        error = TargetError(f"{source} is empty or holds characters that no token has")
-        error.lasting = True
-        raise error
+        raise TargetError(f"{source} is empty or holds characters that no token has")
     return f"Bearer {token}"
 
 

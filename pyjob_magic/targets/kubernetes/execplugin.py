@@ -135,14 +135,12 @@ class Plugin:
         lines = [line for line in _harmless(said).splitlines() if line.strip()]
         words = f": {lines[-1].strip()}" if lines else ""
         error = self._error(f"it failed with exit code {code}{words}")
-        error.lasting = False  # a server of its own may have been away
+        error.passing = True  # the server that it asks may be away
         return error
 
     def _error(self, reason: str) -> TargetError:
         name = Path(self.program.command).name
-        error = TargetError(f"credential plugin {name!r} of user {self.user!r}: {reason}")
-        error.lasting = True
-        return error
+        return TargetError(f"credential plugin {name!r} of user {self.user!r}: {reason}")
 
 
 class ExecAuth(httpx.Auth):

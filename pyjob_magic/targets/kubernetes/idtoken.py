@@ -53,9 +53,7 @@ class Provider(httpx.Auth):
 
     def _error(self, reason: str) -> TargetError:
         name, provider = self._user.name, self._user.provider
-        error = TargetError(f"auth-provider {provider!r} of user {name!r}: {reason}; {_INSTEAD}")
-        error.lasting = True
-        return error
+        return TargetError(f"auth-provider {provider!r} of user {name!r}: {reason}; {_INSTEAD}")
 
 
 def _claims(token: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pyjob_magic.errors import OptionError, TargetError
-from pyjob_magic.targets import Access, contexts, resolve
+from pyjob_magic.targets import Access, contexts
 from pyjob_magic.targets.kubernetes import target
 from tests.targets.kubernetes.cluster import Cluster, ca_pem, kubeconfig
 from tests.targets.kubernetes.conftest import Enter
@@ -159,11 +159,6 @@ class TestContext:
 
         with pytest.raises(TargetError, match=f"config: {reason}"):
             target(Access(kubeconfig=str(tmp_path / "config")))
-
-    def test_other_target(self) -> None:
-        """There are contexts on clusters only."""
-        with pytest.raises(OptionError, match="--context: target 'local' has no contexts; use"):
-            resolve("local", Access(context="a"))
 
     def test_tab(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """All contexts are offered; where there is trouble, none."""

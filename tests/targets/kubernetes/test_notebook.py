@@ -97,6 +97,46 @@ def test_context_without_a_cluster(line: Line) -> None:
         line("list --context safe")
 
 
+@pytest.fixture
+def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the default profile say where jobs go."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyjob.toml").write_text(
+        'profile = "prod"\n'
+        "[defaults]\n"
+        'context = "open"\n'
+        "[profiles.prod]\n"
+        'on = "kubernetes"\n'
+        'kubeconfig = "b"\n'
+        'namespace = "ours"\n'
+    )
+
+
+@pytest.mark.usefixtures("profile")
+@pytest.mark.parametrize(
+    ("typed", "place"),
+    [
+        ("", "kubernetes (open), namespace ours"),
+        ("--context open", "kubernetes (open), namespace ours"),
+        ("-n mine", "kubernetes (open), namespace mine"),
+    ],
+)
+def test_profile_says_where(line: Line, typed: str, place: str) -> None:
+    """Its kubeconfig, context and namespace hold where the line says nothing."""
+    said = line(f"use --profile prod {typed}")
+
+    assert f"Jobs go to target {place}, profile prod." in said
+
+
+@pytest.mark.usefixtures("profile")
+def test_context_of_a_profile_is_not_for_others(line: Line) -> None:
+    """Another context has another namespace, and this machine has no contexts."""
+    with pytest.raises(OptionError, match=r"no context 'safe' .*; known: open"):
+        line("list --context safe")
+
+    assert "target local, namespace default" in line("use local")
+
+
 def test_warning_is_printed_once(line: Line) -> None:
     """The first use of a cluster says what should be known about it."""
     warning = "Warning: the certificate of https://127.0.0.1"

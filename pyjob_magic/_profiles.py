@@ -1,0 +1,105 @@
+"""What ``%pytorchjob profiles`` shows: every setting, and where it comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pyjob_magic._card import Rows, Table
+from pyjob_magic.errors import SettingsError
+from pyjob_magic.profiles import Settings
+from pyjob_magic.profiles import Table as SettingsByField
+from pyjob_magic.values import Mount, Toleration
+
+_SECRET = re.compile("TOKEN|PASSWORD|SECRET|KEY", re.IGNORECASE)
+
+
+class SettingsTable(Table[tuple[str, ...]]):
+    """Settings, one in each row."""
+
+    head = ("profile", "setting", "value", "from")
+    empty = "nothing is set"
+
+    def rows(self) -> Rows:
+        """Return what is shown of each setting."""
+        return list(self)
+
+
+def rows(settings: Settings, environment: Mapping[str, str]) -> tuple[Rows, list[str]]:
+    """Return the rows of the table, and what is wrong with what has none.
+
+    Parameters
+    ----------
+    settings
+        All of them.
+    environment
+        Where the variables are that hold credentials.
+    """
+    found: Rows = []
+    problems: list[str] = []
+    for name in ("", *settings.names):
+        try:
+            table = settings.profile(name) if name else settings.defaults()
+        except SettingsError as error:
+            problems += error.problems
+        else:
+            found += _of_table(name or "(defaults)", table, environment)
+    return found, list(dict.fromkeys(problems))
+
+
+def in_force(settings: Settings, used: str | None) -> str:
+    """Return which profile is in force, and why."""
+    if used is not None:
+        return f"Profile {used} is in force: %pytorchjob use"
+    if settings.default is None:
+        return "No profile is in force where none is said"
+    return f"Profile {settings.default.value} is in force: {settings.default.places[0]}"
+
+
+def _of_table(profile: str, table: SettingsByField, environment: Mapping[str, str]) -> Rows:
+    if not table:
+        return [(profile, "", "", "")]
+    return [
+        (
+            profile,
+            field.replace("_", "-"),
+            _text(field, setting.value, environment),
+            ", ".join(setting.places),
+        )
+        for field, setting in table.items()
+    ]
+
+
+def _text(field: str, value: Any, environment: Mapping[str, str]) -> str:
+    """Return a value as it may be shown: no secret, and nothing that could be one."""
+    if field == "credentials":
+        held = (f"{key}: {name} ({_is_set(name, environment)})" for key, name in value.items())
+        return ", ".join(held)
+    if field == "command":
+        return f"{value[0]} ..." if len(value) > 1 else str(value[0])
+    if field == "env":
+        return ", ".join(f"{k}={'***' if _SECRET.search(k) else v}" for k, v in value.items())
+    if field == "patch":
+        return ", ".join(patch if str(patch).startswith("@") else "..." for patch in value)
+    if field == "pod_template" and not isinstance(value, str):
+        return "..."
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={text}" for key, text in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_entry, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_set(variable: str, environment: Mapping[str, str]) -> str:
+    return "set" if environment.get(variable) else "not set"
+
+
+def _entry(value: Any) -> str:
+    """Return a volume or taint as it is typed."""
+    if isinstance(value, Mount):
+        return f"{value.kind}:{value.source}:{value.path}{':ro' if value.read_only else ''}"
+    if isinstance(value, Toleration):
+        content = "" if value.value is None else f"={value.value}"
+        return f"{value.key}{content}{f':{value.effect}' if value.effect else ''}"
+    return str(value)

@@ -1,0 +1,272 @@
+"""Looks at a target the way a person would who wants to know why jobs do not run there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from pyjob_magic import checks
+from pyjob_magic.checks import RIGHTS, Json, Right
+from pyjob_magic.errors import (
+    ApiError,
+    ForbiddenError,
+    NotFoundError,
+    PyJobError,
+    TargetError,
+    UnauthorizedError,
+)
+from pyjob_magic.findings import Finding
+from pyjob_magic.models import PyTorchJob
+from pyjob_magic.rest import Rest
+from pyjob_magic.target import Target
+
+_SECONDS = 10.0  # for each answer
+_NAMES_ONLY = {
+    # Not a byte of what is in the secrets is sent.
+    "Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+}
+_REVIEW = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found, and what to ask for where rights are missing.
+
+    Parameters
+    ----------
+    findings
+        One for each thing that was looked at.
+    role
+        The Role that is missing, as YAML; empty if none is.
+    """
+
+    findings: tuple[Finding, ...]
+    role: str = ""
+
+
+def examine(
+    target: Target, namespace: str, *, now: datetime, pull_secrets: Sequence[str] = ()
+) -> Report:
+    """Look at `target` with the eyes of whoever would submit to `namespace`.
+
+    A check that fails says so in its line; the others are made all the same, unless nothing
+    answers at all.
+
+    Parameters
+    ----------
+    now
+        The time, for the ages of leases and jobs.
+    pull_secrets
+        Names of the secrets that images are to be pulled with.
+    """
+    with _Examination(target, namespace, now, pull_secrets) as examination:
+        return Report(tuple(examination.findings()), examination.role())
+
+
+@dataclass
+class _Examination:
+    target: Target
+    namespace: str
+    now: datetime
+    pull_secrets: Sequence[str]
+    denied: dict[Right, list[str]] = field(default_factory=dict)
+
+    def __enter__(self) -> _Examination:
+        # Connections of its own: how they come about is part of what is looked at.
+        self.rest = Rest(self.target, insist=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.rest.close()
+
+    def findings(self) -> Iterator[Finding]:
+        where = self.target.full_name
+        yield Finding("target", "ok", f"{where}, namespace {self.namespace}")
+        reachable = self._safely("reachable", self._reach)
+        yield from reachable
+        if any(finding.state == "fail" for finding in reachable):
+            return
+        yield checks.transport(self.target.base_url, self.target.warnings)
+        looks: list[tuple[str, Callable[[], Finding | None]]] = [
+            ("who am I", self._identity),
+            ("server version", lambda: checks.version(self._get("/version"))),
+            ("PyTorchJob resource", self._resource),
+            ("namespace", self._namespace),
+            ("operator", self._operator),
+            *((right.check, partial(self._right, right)) for right in RIGHTS),
+            ("a job on trial", self._trial),
+            ("quota", lambda: checks.quotas(self._items("resourcequotas"))),
+            ("GPUs", lambda: checks.accelerators(self._items("/api/v1/nodes"))),
+            ("pull secrets", self._pull_secrets),
+            ("queues", self._queues),
+        ]
+        for name, look in looks:
+            yield from self._safely(name, look)
+
+    def role(self) -> str:
+        return checks.role(self.namespace, self.denied)
+
+    def _safely(self, name: str, look: Callable[[], Finding | None]) -> list[Finding]:
+        """Return what a look has found; that it could not look is a finding too."""
+        try:
+            finding = look()
+        except ForbiddenError:
+            return [Finding(name, "unknown", "not allowed to look")]
+        except PyJobError as error:
+            return [Finding(name, "unknown", str(error))]
+        except Exception as error:  # what answered is no API server, or a strange one
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            return [Finding(name, "unknown", f"what came back makes no sense: {reason}")]
+        return [finding] if finding else []
+
+    # -- the looks ----------------------------------------------------------------------------
+
+    def _reach(self) -> Finding:
+        started = time.perf_counter()
+        try:
+            self._get("/version")
+        except ApiError as error:
+            if error.code not in (401, 403):
+                return Finding("reachable", "fail", str(error), "is this a Kubernetes API?")
+        except TargetError as error:
+            return Finding("reachable", "fail", str(error), "check address, network and VPN")
+        milliseconds = 1000 * (time.perf_counter() - started)
+        return Finding(
+            "reachable", "ok", f"{self.target.base_url} answers in {milliseconds:.0f} ms"
+        )
+
+    def _identity(self) -> Finding:
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        try:
+            return checks.identity(self._post(path, review))
+        except UnauthorizedError as error:
+            remedy = "renew the credentials of this target"
+            return Finding("who am I", "fail", f"not accepted: {error.message}", remedy)
+        except (NotFoundError, ForbiddenError) as error:  # before Kubernetes 1.28
+            return checks.refused_identity(error.message)
+
+    def _resource(self) -> Finding:
+        return checks.resource(self._get_or_none("/apis/kubeflow.org/v1"))
+
+    def _namespace(self) -> Finding:
+        if self._get_or_none(f"/api/v1/namespaces/{self.namespace}") is None:
+            remedy = f"say another one with -n, or kubectl create namespace {self.namespace}"
+            return Finding("namespace", "fail", f"there is no namespace {self.namespace!r}", remedy)
+        return Finding("namespace", "ok", self.namespace)
+
+    def _operator(self) -> Finding:
+        if self.target.operator:
+            return Finding("operator", "ok", self.target.operator)
+        name = {"fieldSelector": f"metadata.name={checks.LEASE}"}
+        leases = self._anywhere("/apis/coordination.k8s.io/v1", "leases", name)
+        label = {"labelSelector": checks.OPERATOR_LABEL}
+        deployments = self._anywhere("/apis/apps/v1", "deployments", label)
+        try:
+            jobs = [self.target.dialect.decode(job) for job in self._items(self._jobs)]
+        except ForbiddenError:
+            jobs = []
+        return checks.operator(leases, deployments, jobs, self.now)
+
+    def _right(self, right: Right) -> Finding:
+        denied: dict[str, str] = {}
+        for verb in right.verbs:
+            asked = {"resourceAttributes": right.attributes(self.namespace, verb)}
+            path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+            status = self._post(path, {**_REVIEW, "spec": asked})["status"]
+            if not status.get("allowed"):
+                denied[verb] = status.get("reason") or status.get("evaluationError") or ""
+        if denied:
+            self.denied[right] = list(denied)
+        return checks.right(right, denied)
+
+    def _trial(self) -> Finding | None:
+        dialect = self.target.dialect
+        if not dialect.creation or any(right.resource == "pytorchjobs" for right in self.denied):
+            return None
+        query = {**dialect.creation, "dryRun": "All"}
+        try:
+            self._ask("POST", self._jobs, json=dialect.encode(_SMALL), params=query)
+        except ApiError as error:
+            return checks.acceptance(error.message)
+        return checks.acceptance(None)
+
+    def _pull_secrets(self) -> Finding:
+        kind = {"fieldSelector": "type=kubernetes.io/dockerconfigjson"}
+        secrets = self._items("secrets", kind, _NAMES_ONLY)
+        names = [str(secret["metadata"]["name"]) for secret in secrets]
+        return checks.pull_secrets(names, self.pull_secrets)
+
+    def _queues(self) -> Finding | None:
+        group = self._get_or_none("/apis/kueue.x-k8s.io")
+        if group is None:
+            return None
+        version = group["preferredVersion"]["groupVersion"]
+        return checks.queues(
+            self._items(f"/apis/{version}/namespaces/{self.namespace}/localqueues")
+        )
+
+    @property
+    def _jobs(self) -> str:
+        return f"/apis/kubeflow.org/v1/namespaces/{self.namespace}/pytorchjobs"
+
+    # -- asking -------------------------------------------------------------------------------
+
+    def _anywhere(self, group: str, plural: str, selector: Mapping[str, str]) -> list[Json]:
+        """Return objects of the whole cluster, or of where the operator usually is."""
+        for place in ("", f"/namespaces/{checks.OPERATOR_NAMESPACE}"):
+            try:
+                return self._items(f"{group}{place}/{plural}", selector)
+            except ForbiddenError:
+                continue
+        return []
+
+    def _items(
+        self,
+        path: str,
+        selector: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> list[Any]:
+        """Return objects of the namespace, or of a whole path; none where there are none such."""
+        whole = path if path.startswith("/") else f"/api/v1/namespaces/{self.namespace}/{path}"
+        query = {**(selector or {}), "limit": "500"}
+        try:
+            answer = self._ask("GET", whole, params=query, headers=headers)
+        except NotFoundError:
+            return []
+        return list(answer.get("items") or [])
+
+    def _get(self, path: str) -> Any:
+        return self._ask("GET", path)
+
+    def _get_or_none(self, path: str) -> Any:
+        try:
+            return self._get(path)
+        except NotFoundError:
+            return None
+
+    def _post(self, path: str, body: Json) -> Any:
+        return self._ask("POST", path, json=body)
+
+    def _ask(self, method: str, path: str, **content: Any) -> Any:
+        return self.rest.ask(f"{method} {path}", method, path, timeout=_SECONDS, **content)
+
+
+_SMALL = PyTorchJob.from_wire(
+    {
+        "metadata": {"name": "pyjob-magic-doctor"},
+        "spec": {
+            "pytorchReplicaSpecs": {
+                "Master": {
+                    "replicas": 1,
+                    "restartPolicy": "Never",
+                    "template": {"spec": {"containers": [{"name": "pytorch", "image": "python"}]}},
+                }
+            }
+        },
+    }
+)
