@@ -38,7 +38,7 @@ class Card:
     job
         The job as the API returned it.
     target
-        Name of the target it lives on.
+        The target it lives on, as people are told it.
     pods, events
         Its replicas and what was said about it, where they were asked for.
     """

@@ -22,6 +22,7 @@ from pyjob_magic.job import Job
 from pyjob_magic.manifest import ANNOTATIONS, Manifest, load
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import CellOptions
+from pyjob_magic.profiles import NO_PROFILE
 from pyjob_magic.values import count, positive_seconds
 from pyjob_magic.values import namespace as check_namespace
 
@@ -45,27 +46,49 @@ class Commands:
         self._shell = shell
         self._target: str | None = None
         self._namespace: str | None = None
+        self._context: str | None = None
         self._profile: str | None = None
-        self._connections: dict[tuple[str | None, str | None, str], Connection] = {}
+        self._connections: dict[tuple[str | None, ...], Connection] = {}
+        self._warned: set[str] = set()
 
     def connection(
         self,
         target: str | None = None,
         namespace: str | None = None,
         profile: str | None = None,
+        context: str | None = None,
     ) -> Connection:
-        """Return the connection to what was said, else to what is in use."""
+        """Return the connection to what was said, else to what is in use; print its warnings."""
+        connection = self.find_connection(target, namespace, profile, context)
+        for warning in connection.client.target.warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                print(f"Warning: {warning}")
+        return connection
+
+    def find_connection(
+        self,
+        target: str | None = None,
+        namespace: str | None = None,
+        profile: str | None = None,
+        context: str | None = None,
+    ) -> Connection:
+        """Return the connection to what was said, else to what is in use; say nothing."""
         chosen = settings.read().choose(profile or self._profile)
         if profile is None or chosen.on is None:  # else it goes where the profile says
-            if profile is not None:
-                namespace = namespace or chosen.namespace
-            same_target = target in (None, self._target)
-            namespace = namespace or (self._namespace if same_target else None)
+            named = NO_PROFILE if profile is None else chosen
+            namespace = namespace or named.namespace
+            same_context = (context or named.access.context) in (None, self._context)
+            # What is in use holds together: another cluster need not have the namespace.
+            if target in (None, self._target) and same_context:
+                namespace, context = namespace or self._namespace, self._context
             target = target or self._target
-        key = (target, namespace, chosen.name)
+        key = (target, namespace, chosen.name, context)
         known = self._connections.get(key)
-        if known is None or known.profile != chosen:  # the settings may have been edited
-            self._connections[key] = known = open_connection(chosen, target, namespace)
+        # The settings may have been edited, or somebody has logged in anew.
+        if known is None or known.profile != chosen or known.client.target.is_outdated():
+            known = open_connection(chosen, target, namespace, context)
+            self._connections[key] = known
         return known
 
     def run(self, options: CellOptions, source: str, line: str) -> None:
@@ -73,7 +96,7 @@ class Commands:
         base = _read_manifest(options.from_) if options.from_ else None
         base_namespace = base.metadata.namespace if base else None
         namespace = options.namespace or base_namespace
-        connection = self.connection(options.on, namespace, options.profile)
+        connection = self.connection(options.on, namespace, options.profile, options.context)
         try:
             manifest = connection.build(
                 source,
@@ -112,7 +135,7 @@ class Commands:
             _save(manifest, options.save)
         if options.out_job:
             self._assign(options.out_job, job)
-        handle = display(Card(job.manifest, connection.target), display_id=True)
+        handle = display(Card(job.manifest, connection.place), display_id=True)
         if options.wait or options.follow:
             self._await(job, handle, follow=bool(options.follow))
 
@@ -148,7 +171,7 @@ class Commands:
         states = Counter(job.manifest.status.state for job in connection.list())
         counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         print(
-            f"Target {connection.target}, namespace {connection.namespace}: "
+            f"Target {connection.place}, namespace {connection.namespace}: "
             f"{counted or 'no PyTorchJobs'}.\n{usage()}"
         )
 
@@ -207,16 +230,23 @@ class Commands:
         line = (job.manifest.metadata.annotations or {}).get(f"{ANNOTATIONS}line", name)
         self._shell.set_next_input(f"%%pytorchjob {line}\n{job.source()}")
 
-    def use(self, target: str | None, namespace: str | None, profile: str | None) -> None:
+    def use(
+        self,
+        target: str | None,
+        namespace: str | None,
+        profile: str | None,
+        context: str | None,
+    ) -> None:
         if target is None and profile is None:
             raise OptionError("%pytorchjob use", "TARGET or --profile NAME is missing")
         if namespace is not None:
             _read("--namespace", check_namespace, namespace)
-        open_connection(settings.read().choose(profile), target, namespace).close()
-        self._target, self._namespace, self._profile = target, namespace, profile
+        open_connection(settings.read().choose(profile), target, namespace, context).close()
+        self._target, self._namespace = target, namespace
+        self._profile, self._context = profile, context
         connection = self.connection(None, None)
         named = f", profile {connection.profile.name}" if connection.profile.name else ""
-        print(f"Jobs go to target {connection.target}, namespace {connection.namespace}{named}.")
+        print(f"Jobs go to target {connection.place}, namespace {connection.namespace}{named}.")
 
     def profiles(self) -> None:
         found = settings.read()

@@ -80,6 +80,8 @@ def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> It
         return _replicas(magics, words)
     if words[-1] == "--on" or words == ["use"]:
         return _targets()
+    if words[-1] == "--context":
+        return _contexts()
     if words[-1] == "--profile":
         return _profiles()
     verb = VERBS[words[0]]
@@ -97,6 +99,8 @@ def _said(words: list[str], *flags: str) -> str | None:
 def _values(name: str, option: Option, fragment: str) -> Iterable[str]:
     if name == "--on":
         return _targets()
+    if name == "--context":
+        return _contexts()
     if name == "--profile":
         return _profiles()
     return _files(fragment) if option.metavar == "FILE" else option.choices
@@ -106,6 +110,12 @@ def _targets() -> Iterable[str]:
     from pyjob_magic.targets import NAMES
 
     return NAMES
+
+
+def _contexts() -> Iterable[str]:
+    from pyjob_magic.targets import contexts
+
+    return contexts()
 
 
 def _profiles() -> Iterable[str]:
@@ -145,5 +155,5 @@ def _job_names(magics: PyTorchJobMagics, words: list[str]) -> Iterable[str]:
 
 def _connection(magics: PyTorchJobMagics, words: list[str]) -> Connection:
     """Return the connection that the verb will use, by what has been typed so far."""
-    target, namespace = _said(words, "--on"), _said(words, "-n", "--namespace")
-    return magics.commands.connection(target, namespace, _said(words, "--profile"))
+    flags = [("--on",), ("-n", "--namespace"), ("--profile",), ("--context",)]
+    return magics.commands.find_connection(*(_said(words, *names) for names in flags))

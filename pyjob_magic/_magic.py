@@ -63,13 +63,13 @@ class PyTorchJobMagics(Magics):
             print(usage(verb))
             return None
         values = verb_parser(verb).read(rest)
-        target, namespace, profile = (values.pop(key) for key in ("on", "namespace", "profile"))
+        place = [values.pop(name) for name in ("on", "namespace", "profile", "context")]
         if verb == "use":
-            return self.commands.use(values["target"] or target, namespace, profile)
+            return self.commands.use(values["target"] or place[0], *place[1:])
         if verb == "profiles":
             return self.commands.profiles()
         command: Callable[..., None] = getattr(self.commands, verb)
-        return command(self.commands.connection(target, namespace, profile), **values)
+        return command(self.commands.connection(*place), **values)
 
     def _words(self, line: str, local_ns: dict[str, Any] | None) -> list[str]:
         return expand(line, {**self.shell.user_ns, **(local_ns or {})})
@@ -86,7 +86,7 @@ The cell is a complete program, which every replica runs as a file. In the line,
 
 {usage()}
 
-Each verb takes ``-n NAMESPACE``, ``--on TARGET`` and ``--profile NAME``.
+Each verb takes ``-n NAMESPACE``, ``--on TARGET``, ``--context NAME`` and ``--profile NAME``.
 Without a verb: a short overview.
 """  # type: ignore[assignment]
 

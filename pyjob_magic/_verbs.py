@@ -68,7 +68,7 @@ VERBS = {
     "doctor": Verb("look whether jobs can run here, and what to mend if not"),
     "use": Verb(
         "the target, namespace and profile from here on",
-        "[TARGET] [-n NAMESPACE] [--profile NAME]",
+        "[TARGET] [--context NAME] [-n NAMESPACE] [--profile NAME]",
         (("target", {"metavar": "TARGET", "nargs": "?"}),),
     ),
     "profiles": Verb("the settings that are in force, and where they come from"),
@@ -93,6 +93,7 @@ def verb_parser(verb: str) -> LineParser:
         parser.add_argument(name, **settings)
     parser.add_argument("-n", "--namespace", metavar="NAME")
     parser.add_argument("--on", metavar="TARGET")
+    parser.add_argument("--context", metavar="NAME")
     parser.add_argument("--profile", metavar="NAME")
     return parser
 

@@ -25,45 +25,68 @@ from pyjob_magic.manifest import SUBMISSION, SUFFIX_ALPHABET, Manifest, Origin, 
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import JobOptions
 from pyjob_magic.profiles import NO_PROFILE, Profile
-from pyjob_magic.targets import NAMES, resolve
+from pyjob_magic.rest import log
+from pyjob_magic.targets import NAMES, Access, resolve, with_context
 
 
 def connect(
-    target: str | None = None, namespace: str | None = None, *, profile: str | None = None
+    target: str | None = None,
+    namespace: str | None = None,
+    *,
+    profile: str | None = None,
+    context: str | None = None,
 ) -> Connection:
     """Return a connection to `target`; nothing is sent before it is used.
 
     Parameters
     ----------
     target
-        ``local``: the embedded API of this machine, started when it is first needed; ``cci``:
-        Huawei Cloud Container Instance. If none is said, that of the profile, or ``local``.
+        ``local``: the embedded API of this machine, started when it is first needed.
+        ``kubernetes``: the cluster of a kubeconfig, or the one that we run in. ``cci``: Huawei
+        Cloud Container Instance. If none is said, that of the profile, or ``local``.
     namespace
         Where the jobs live; the profile's, or the target's own, if none is said.
     profile
         Name of the profile that says what jobs are built with; the default one if none is said.
+    context
+        Context of the kubeconfig; the profile's, or the current one, if none is said.
 
     Raises
     ------
     OptionError, SettingsError
-        If there is no such target or profile, or the settings cannot be.
+        If there is no such target, context or profile, or the settings cannot be.
+    TargetError
+        If it cannot be found out where the target is, or how to get in.
     """
-    return open_connection(settings.read().choose(profile), target, namespace)
+    connection = open_connection(settings.read().choose(profile), target, namespace, context)
+    for warning in connection.client.target.warnings:
+        log.warning(warning)
+    return connection
 
 
-def open_connection(profile: Profile, target: str | None, namespace: str | None) -> Connection:
+def open_connection(
+    profile: Profile,
+    target: str | None = None,
+    namespace: str | None = None,
+    context: str | None = None,
+) -> Connection:
     """Return a connection to what was said, else to what the profile says.
 
     Raises
     ------
     OptionError
-        If there is no such target.
+        If there is no such target or context.
+    TargetError
+        If it cannot be found out where the target is, or how to get in.
     """
-    if target not in (None, profile.on or target):
-        # It names a namespace and a way in, but those of another target.
-        return Connection(Client(resolve(target or NAMES[0]), namespace), profile)
-    where = resolve(target or profile.on or NAMES[0], profile.access)
-    return Connection(Client(where, namespace or profile.namespace), profile)
+    name = target or profile.on or NAMES[0]
+    # It names a namespace and a way in, but those of its own target and context.
+    own = name == (profile.on or name)
+    access = profile.access if own else Access()
+    if own and context in (None, access.context or context):
+        namespace = namespace or profile.namespace
+    where = resolve(name, with_context(name, access, context))
+    return Connection(Client(where, namespace), profile)
 
 
 class Connection:
@@ -85,6 +108,11 @@ class Connection:
     def target(self) -> str:
         """Name of the target."""
         return self.client.target.name
+
+    @property
+    def place(self) -> str:
+        """The target as people are told it, with the context where there are several."""
+        return self.client.target.full_name
 
     @property
     def namespace(self) -> str:

@@ -84,7 +84,7 @@ class _Examination:
         self.rest.close()
 
     def findings(self) -> Iterator[Finding]:
-        where = f"{self.target.name}{self.target.place and f' ({self.target.place})'}"
+        where = self.target.full_name
         yield Finding("target", "ok", f"{where}, namespace {self.namespace}")
         if self.target.examine:
             yield checks.transport(self.target.base_url, self.target.warnings)

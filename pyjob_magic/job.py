@@ -60,6 +60,10 @@ class Job:
         return self._client.target.name
 
     @property
+    def _place(self) -> str:
+        return self._client.target.full_name
+
+    @property
     def status(self) -> JobStatus:
         """How the job fares now, asked from the API.
 
@@ -249,7 +253,7 @@ class Job:
     def card(self) -> Card:
         """Return a picture of the job with its replicas and events as they are now."""
         self.refresh()
-        return Card(self.manifest, self.target, self.replicas(), self.events())
+        return Card(self.manifest, self._place, self.replicas(), self.events())
 
     def __repr__(self) -> str:
         return f"Job({self.name!r}, namespace={self.namespace!r}, target={self.target!r})"
@@ -258,7 +262,7 @@ class Job:
         try:
             card = self.card()
         except PyJobError:  # gone or out of reach: what was last seen is better than nothing
-            card = Card(self.manifest, self.target)
+            card = Card(self.manifest, self._place)
         return card._repr_mimebundle_()
 
     def _outcome(self, failed: Mapping[str, Pod], ends: Mapping[str, str]) -> JobStatus:

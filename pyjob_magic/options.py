@@ -252,6 +252,9 @@ class CellOptions(JobOptions):
         choices=("default",),
     )
     on: str | None = _said("Target to run on (local).", "TARGET")
+    context: str | None = _said(
+        "Context of the kubeconfig, for --on kubernetes (the current one).", "NAME"
+    )
     profile: str | None = _said(
         "Profile of the settings that says what the line does not (the default one).", "NAME"
     )

@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 
-from pyjob_magic import errors
+from pyjob_magic import errors, trust
 from pyjob_magic.models import Status
 from pyjob_magic.target import Target
 
@@ -258,17 +258,20 @@ class Rest:
     def _silence(
         self, action: str, error: httpx.TransportError, request: httpx.Request
     ) -> errors.TargetError:
-        reason = str(error) or type(error).__name__
+        distrust = trust.explain(error)
+        reason = distrust or str(error) or type(error).__name__
+        if isinstance(error, httpx.ProxyError):
+            reason = f"the proxy on the way says {reason}"
         elsewhere = error.request is not request
         if elsewhere:  # at whoever gives out tokens, before anything was asked
             reason = f"{error.request.url.host}: {reason}"
         silence = errors.TargetError(
-            f"{self.target.name} did not answer when asked to {action}: {reason}"
+            f"{self.target.full_name} did not answer when asked to {action}: {reason}"
         )
+        silence.passing = not distrust
         # What was never sent cannot have been done.
-        silence.passing = True
-        refused = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
-        silence.sent = not (refused or elsewhere)
+        unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
+        silence.sent = not (elsewhere or isinstance(error, unsent))
         return silence
 
 

@@ -54,6 +54,8 @@ class Target:
         Who reacts to jobs, where nobody needs to look; empty where it has to be found out.
     warnings
         What whoever uses it should know, such as that nobody checks who answers.
+    is_outdated
+        Whether what it was made from has changed, as when somebody has logged in anew.
     """
 
     name: str
@@ -70,3 +72,9 @@ class Target:
     examine: Callable[[Rest, str], Iterable[Finding]] | None = field(default=None, repr=False)
     operator: str = ""
     warnings: tuple[str, ...] = ()
+    is_outdated: Callable[[], bool] = field(default=lambda: False, repr=False)
+
+    @property
+    def full_name(self) -> str:
+        """The name with what tells it from others of its name: ``kubernetes (prod)``."""
+        return f"{self.name} ({self.place})" if self.place else self.name

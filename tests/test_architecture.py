@@ -19,7 +19,7 @@ ORDER = [
     ["options", "overlays", "payload"],
     ["edits", "diagnosis", "_card", "dialects"],
     ["manifest", "target", "checks", "fields"],
-    ["rest", "causes"],
+    ["trust", "rest", "causes"],
     ["client"],
     ["targets", "logs", "doctor"],
     ["job", "profiles", "inputs"],
@@ -139,6 +139,20 @@ def test_importing_the_package_brings_nothing_heavy() -> None:
     """What only some users of the package need is imported when they need it."""
     heavy = {"httpx", "pydantic", "ipywidgets", "IPython", "yaml", "starlette"}
     program = f"import sys, pyjob_magic; print(*({heavy!r} & set(sys.modules)))"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert loaded.stdout.split() == []
+
+
+def test_a_target_brings_only_itself() -> None:
+    """Who runs jobs on this machine does not pay for clusters."""
+    program = (
+        "import sys, pyjob_magic; pyjob_magic.connect('local');"
+        "print(*(name for name in sys.modules if name.startswith('pyjob_magic.targets.kubern')))"
+    )
 
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

@@ -398,6 +398,6 @@ def test_silence_of_iam_is_no_silence_of_cci(password: None, server: CciServer) 
 
     assert not silent.value.sent
     assert str(silent.value) == (
-        "cci did not answer when asked to list PyTorchJobs: "
+        "cci (cn-north-4) did not answer when asked to list PyTorchJobs: "
         "iam.cn-north-4.myhuaweicloud.com: timed out"
     )
