@@ -253,7 +253,11 @@ def test_interrupted_following_leaves_the_last_state(shell: Shell, tmp_path: Pat
         ("--suspend --wait", "x = 1", "OptionError: --suspend: a suspended job never ends"),
         ("-- {'x' * 200_000}", "x = 1", "OptionError: --: argument 1 has 200,000 bytes"),
         ("--env A={'x' * 200_000}", "x = 1", "OptionError: --env: A has 200,002 bytes"),
-        ("--on moon", "x = 1", "OptionError: --on: there is no target 'moon'; known: local, kubernetes, cci"),
+        (
+            "--on moon",
+            "x = 1",
+            "OptionError: --on: there is no target 'moon'; known: local, kubernetes, cci",
+        ),
         ("--from no.yaml", "x = 1", "OptionError: --from: cannot read 'no.yaml'"),
         ("--save /no/dir/f.yaml", "x = 1", "OptionError: --save: cannot write"),
         ("--image {nothing}", "x = 1", "OptionError: {nothing}: NameError"),

@@ -1,0 +1,28 @@
+"""The journey that is made for clusters passes here, too: so it is fit to be made there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_journey_on_a_cluster_passes_on_the_embedded_api(home: Path, tmp_path: Path) -> None:
+    """All of it: over TLS, with the token of a kubeconfig, and with somebody who runs jobs."""
+    kubeconfig = tmp_path / "kubeconfig.yaml"
+    command = [sys.executable, "-m", "pyjob_magic.cli", "kubeconfig", "--output", str(kubeconfig)]
+    subprocess.run(command, check=True)
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-m", "cluster", "tests/cluster"],
+        cwd=ROOT,
+        env={**os.environ, "PYJOB_TEST_KUBECONFIG": str(kubeconfig)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert ran.returncode == 0, ran.stdout
+    assert "skipped" not in ran.stdout
