@@ -17,7 +17,12 @@ from tests.state import eventually
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 HELLO = "import os\nprint('rank', os.environ['RANK'], 'of', os.environ['WORLD_SIZE'], flush=True)\n"
-FAILS = "import os, sys\nif os.environ['RANK'] == '1': raise ValueError('rank 1 had enough')\n"
+FAILS = """\
+import os, time
+if os.environ["RANK"] == "1":
+    raise ValueError("rank 1 had enough")
+time.sleep(600)  # a Master that succeeds would make the job succeed
+"""
 COMES_UP = 600.0  # seconds in which nodes pull an image and run a few lines
 
 

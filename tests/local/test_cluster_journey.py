@@ -7,19 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.local.api import Api
+
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_journey_on_a_cluster_passes_on_the_embedded_api(home: Path, tmp_path: Path) -> None:
+def test_the_journey_on_a_cluster_passes_on_the_embedded_api(api: Api, kubeconfig: Path) -> None:
     """All of it: over TLS, with the token of a kubeconfig, and with somebody who runs jobs."""
-    kubeconfig = tmp_path / "kubeconfig.yaml"
-    command = [sys.executable, "-m", "pyjob_magic.cli", "kubeconfig", "--output", str(kubeconfig)]
-    subprocess.run(command, check=True)
+    cluster = {"PYJOB_TEST_KUBECONFIG": str(kubeconfig), "PYJOB_TEST_NAMESPACE": api.namespace}
 
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-m", "cluster", "tests/cluster"],
         cwd=ROOT,
-        env={**os.environ, "PYJOB_TEST_KUBECONFIG": str(kubeconfig)},
+        env={**os.environ, **cluster},
         capture_output=True,
         text=True,
     )
