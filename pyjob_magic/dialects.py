@@ -46,7 +46,13 @@ class Dialect:
         return job.to_wire()
 
     def decode(self, wire: Wire) -> PyTorchJob:
-        """Return the job that the server has sent."""
+        """Return the job that the server has sent, without its notes on who has set which field.
+
+        They would be a third of every job that is held or shown, and nobody reads them.
+        """
+        if "managedFields" in (metadata := wire.get("metadata") or {}):
+            kept = {key: value for key, value in metadata.items() if key != "managedFields"}
+            wire = {**wire, "metadata": kept}
         return PyTorchJob.from_wire(wire)
 
     def encode_patch(self, patch: Mapping[str, Any]) -> Wire:

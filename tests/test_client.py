@@ -213,3 +213,13 @@ def test_a_submit_that_fails_half_way_leaves_nothing() -> None:
         connection.submit(manifest)
 
     assert requests == [("POST", "pytorchjobs"), ("POST", "configmaps"), ("DELETE", "big")]
+
+
+def test_notes_on_who_set_which_field_are_left_out() -> None:
+    """They are long, and nobody here reads them."""
+    body = answer_of("create")["body"]
+    noted = {**body, "metadata": {**body["metadata"], "managedFields": [{"manager": "kubectl"}]}}
+
+    job = a_client(lambda _: httpx.Response(200, json=noted)).get_job("mnist")
+
+    assert job.to_wire() == body
