@@ -162,7 +162,7 @@ class Rest:
         with streams.opened(response):
             try:
                 yield response
-            except httpx.TransportError as error:
+            except _FAILURES as error:
                 raise self._silence(action, error) from error
 
     def _persist(
@@ -179,9 +179,12 @@ class Rest:
         notify, sleep = (streams.notify, streams.sleep) if streams else (self.notify, time.sleep)
         hope = _Hope(patient=self._has_answered)
         while True:
+            # Built anew each time: credentials, and the URL of a target that moves, change.
             try:
-                # Built anew each time: credentials, and the URL of a target that moves, change.
                 request = self._http.build_request(method, path, **content)
+            except httpx.InvalidURL as error:
+                raise self._silence(action, error) from error
+            try:
                 response = self._once(action, request, stream=stream)
                 self._has_answered = True
                 return response
@@ -201,7 +204,7 @@ class Rest:
             response = self._http.send(request, stream=stream)
             if not response.is_success:
                 response.read()
-        except httpx.TransportError as error:
+        except _FAILURES as error:
             raise self._silence(action, error) from error
         if response.is_success:
             return response
@@ -229,13 +232,13 @@ class Rest:
             details=body.get("details"),
         )
 
-    def _silence(self, action: str, error: httpx.TransportError) -> errors.TargetError:
+    def _silence(self, action: str, error: Exception) -> errors.TargetError:
         reason = str(error) or type(error).__name__
         silence = errors.TargetError(
             f"{self.target.name} did not answer when asked to {action}: {reason}"
         )
         # What was never sent cannot have been done.
-        silence.sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+        silence.sent = not isinstance(error, _NEVER_SENT)
         return silence
 
 
@@ -283,6 +286,10 @@ def _seconds(retry_after: str | None) -> float | None:
     """Read the seconds of a ``Retry-After`` header; dates, which no API server sends, are none."""
     return float(retry_after) if retry_after and retry_after.isdecimal() else None
 
+
+# What is garbled on its way is as good as lost; a stream may be closed while it is read.
+_FAILURES = (httpx.RequestError, httpx.StreamError)
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL)
 
 _KINDS: dict[int, type[errors.ApiError]] = {
     400: errors.InvalidError,
