@@ -145,14 +145,20 @@ class Pod(KubeObject):
 
     @property
     def replica(self) -> str:
-        """Name of the replica inside its job, such as ``worker-1``; the pod's name if unlabelled.
+        """Name of the replica inside its job, such as ``worker-1``.
+
+        Where pods have no labels it is what their name adds to that of the job.
 
         Source: ``pkg/controller.v1/common/pod.go``, training-operator v1.9.0.
         """
         labels = self.metadata.labels or {}
         kind = labels.get("training.kubeflow.org/replica-type")
         index = labels.get("training.kubeflow.org/replica-index")
-        return f"{kind}-{index}" if kind and index else self.name
+        if kind and index:
+            return f"{kind}-{index}"
+        owners = self.metadata.owner_references or []
+        jobs = (owner.name for owner in owners if owner.kind == "PyTorchJob")
+        return self.name.removeprefix(f"{next(jobs, '')}-")
 
     @property
     def main_container(self) -> ContainerStatus | None:
