@@ -15,13 +15,15 @@ PACKAGE = Path(pyjob_magic.__file__).parent
 # Each may import those before it, and nothing behind it.
 ORDER = [
     ["errors", "quantity", "models"],
-    ["values"],
+    ["values", "stamps"],
     ["options", "payload"],
     ["edits", "diagnosis", "_card", "dialects"],
     ["manifest", "target"],
     ["rest"],
+    ["informer"],
     ["client"],
-    ["targets", "logs"],
+    ["targets", "podlog", "keptlogs"],
+    ["logs"],
     ["job"],
     ["connection"],
     ["_line"],
@@ -47,6 +49,7 @@ FREE_OF_IO = [
     "dialects",
     "_card",
     "payload",
+    "stamps",
 ]
 
 
