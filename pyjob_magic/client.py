@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -17,6 +17,7 @@ from pyjob_magic.rest import Rest, Streams, log
 from pyjob_magic.stamps import Position
 from pyjob_magic.target import Target
 
+_PIECE = 65_536  # bytes of a log that are taken apart together
 _LOG_SILENCE = 300.0  # seconds without a line after which a log is asked for again
 
 
@@ -220,7 +221,7 @@ class Client:
         with self._rest.stream(
             action, self._log(pod), streams, params=params, timeout=timeout
         ) as response:
-            yield response.iter_bytes()
+            yield _pieces(response.iter_bytes())
 
     def create_config_map(self, config_map: ConfigMap) -> ConfigMap:
         """Create a ConfigMap; where the answer is lost, again.
@@ -267,6 +268,12 @@ class Client:
 
 def _submission(job: PyTorchJob) -> str | None:
     return (job.metadata.annotations or {}).get(f"{ANNOTATIONS}submission")
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut what comes in bulk into pieces that fit the caches of a processor: that is faster."""
+    for chunk in chunks:
+        yield from (chunk[start : start + _PIECE] for start in range(0, len(chunk), _PIECE))
 
 
 def _log_params(tail: int | None) -> dict[str, str]:
