@@ -160,7 +160,7 @@ class Commands:
         on_change = refresh if hasattr(self._shell, "kernel") else tell
         try:
             with _detaching(job):
-                job.wait(on_line=print if follow else None, on_change=on_change)
+                job.wait(on_line=print if follow else None, on_change=on_change, on_note=print)
         finally:
             refresh()
 
@@ -196,10 +196,13 @@ class Commands:
         lines = None if tail is None else _read("--tail", count(0), tail)
         if follow:
             with _detaching(job):
-                for line in job.logs(replica, tail=lines, follow=True):
+                for line in job.logs(replica, tail=lines, follow=True, on_note=print):
                     print(line.text if replica else line)
         else:
-            print(job.logs(replica, tail=lines) or f"{name} has printed nothing so far.\n", end="")
+            log = job.logs(replica, tail=lines)
+            if log.note:
+                print(log.note)
+            print(log or f"{name} has printed nothing so far.\n", end="")
 
     def events(self, connection: Connection, name: str) -> None:
         display(connection.get(name).events())
@@ -208,7 +211,7 @@ class Commands:
         limit = None if timeout is None else _read("--timeout", positive_seconds, timeout)
         job = connection.get(name)
         with _detaching(job):
-            job.wait(limit)
+            job.wait(limit, on_note=print)
         display(job)
 
     def delete(self, connection: Connection, names: Sequence[str]) -> None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import httpx
 
 from pyjob_magic import errors
+from pyjob_magic.informer import Informer, News, Tell, Wire
 from pyjob_magic.manifest import SUBMISSION
-from pyjob_magic.models import APIGroupList, ConfigMap, Event, Pod, PyTorchJob
+from pyjob_magic.models import APIGroupList, ConfigMap, Event, KubeObject, Pod, PyTorchJob
 from pyjob_magic.rest import Rest, Streams, log
+from pyjob_magic.stamps import Position
 from pyjob_magic.target import Target
 
-_WATCH_SECONDS = 60
-_WATCH_PAUSE = 0.2
-_RETRIES = 6
+_PIECE = 65_536  # bytes of a log that are taken apart together
+_LOG_SILENCE = 300.0  # seconds without a line after which a log is asked for again
 
 
 class Client:
@@ -50,12 +50,31 @@ class Client:
         self._rest = Rest(target, notify)
         self._jobs = f"/apis/kubeflow.org/v1/namespaces/{self.namespace}/pytorchjobs"
         self._core = f"/api/v1/namespaces/{self.namespace}"
+        selector = target.dialect.pod_selector
+        self._job_informer = Informer(
+            self._rest,
+            "PyTorchJobs",
+            self._jobs,
+            key=lambda wire: str(wire["metadata"]["name"]),
+            query={},
+            watching=target.dialect.watching,
+        )
+        self._pod_informer = Informer(
+            self._rest,
+            "pods",
+            f"{self._core}/pods",
+            key=_owner,
+            query={"labelSelector": selector} if selector else {},
+            watching=target.dialect.watching,
+        )
 
     def __repr__(self) -> str:
         return f"Client(target={self.target.name!r}, namespace={self.namespace!r})"
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; nobody is told of changes any more."""
+        self._job_informer.close()
+        self._pod_informer.close()
         self._rest.close()
 
     # -- jobs ---------------------------------------------------------------------------------
@@ -134,48 +153,32 @@ class Client:
             if not error.resent:  # else it was us, and only the answer was lost
                 raise
 
-    def follow_job(
-        self, name: str, *, streams: Streams, version: str | None = None
-    ) -> Iterator[PyTorchJob | None]:
-        """Yield the job `name` as it is now and after each change; None when it is gone.
+    def watch_job(self, name: str, tell: Tell) -> Callable[[], None]:
+        """Tell of the job `name`: as it is now, then each change; return a function to end that.
 
-        With a `version`, the resourceVersion of a job that is known, only what has come after it.
-        Ends when the job is gone or `streams` are closed.
+        All jobs of the namespace are watched by one connection.
         """
-        selector = {"fieldSelector": f"metadata.name={name}"}
-        action = f"watch PyTorchJob {name!r}"
-        for kind, wire in self._follow(action, self._jobs, selector, version, streams):
-            if kind == "SYNC":
-                if not wire["items"]:
-                    yield None
-                    return
-                yield self.target.dialect.decode(wire["items"][0])
-            elif kind == "DELETED":
-                yield None
-                return
-            else:
-                yield self.target.dialect.decode(wire)
+        return self._job_informer.subscribe(name, _reading(self.target.dialect.decode, tell))
 
     # -- what belongs to a job ----------------------------------------------------------------
 
     def list_pods(self, job: PyTorchJob) -> list[Pod]:
         """Return the pods of `job`: its replicas, Master first."""
-        selector = self._pods_of(job)
+        labels = self.target.dialect.pod_selector
+        job_label = f"training.kubeflow.org/job-name={job.name}"
+        selector = {"labelSelector": f"{labels},{job_label}"} if labels else None
         items = self._list(f"list the pods of {job.name!r}", f"{self._core}/pods", selector)
         # A job of the same name that is gone, or of another kind, may have left pods behind.
         pods = [Pod.from_wire(item) for item in items]
         return sorted((p for p in pods if _owned(p, job)), key=_replica_order)
 
-    def follow_pods(self, job: PyTorchJob, *, streams: Streams) -> Iterator[Pod]:
-        """Yield the pods of `job` as they are now and after each change, until closed.
+    def watch_pods(self, job: PyTorchJob, tell: Tell) -> Callable[[], None]:
+        """Tell of the pods of `job` like `watch_job`."""
+        return self._pod_informer.subscribe(job.metadata.uid or "", _reading(Pod.from_wire, tell))
 
-        A pod that is deleted comes once more, as it was last.
-        """
-        selector = self._pods_of(job)
-        action = f"watch the pods of {job.name!r}"
-        for kind, wire in self._follow(action, f"{self._core}/pods", selector, None, streams):
-            pods = [Pod.from_wire(item) for item in (wire["items"] if kind == "SYNC" else [wire])]
-            yield from (pod for pod in pods if _owned(pod, job))
+    def get_pod(self, name: str) -> Pod:
+        """Return the pod `name` as it is now."""
+        return Pod.from_wire(self._rest.ask(f"get pod {name}", "GET", f"{self._core}/pods/{name}"))
 
     def list_events(self, job: PyTorchJob) -> list[Event]:
         """Return the events about `job` and its replicas, oldest first."""
@@ -183,33 +186,69 @@ class Client:
         about = [e for e in map(Event.from_wire, items) if _about(e, job)]
         return sorted(about, key=lambda event: event.time)
 
-    def read_log(self, pod: str, *, tail: int | None = None) -> bytes:
-        """Return the log of the replica that runs as `pod`, or its last `tail` lines."""
-        action, path = f"read the log of {pod}", self._log(pod)
-        return self._rest.send(action, "GET", path, params=_log_params(tail)).content
+    def read_log(self, pod: str, *, tail: int | None = None, stamped: bool = False) -> bytes:
+        """Return the log of the replica that runs as `pod`, or its last `tail` lines.
 
-    def follow_log(self, pod: str, *, streams: Streams, tail: int | None = None) -> Iterator[bytes]:
-        """Yield the log of `pod` as it comes, until the container has ended."""
+        With `stamped` each line begins with its time.
+        """
+        action, path = f"read the log of {pod}", self._log(pod)
+        params = _log_params(tail) | ({"timestamps": "true"} if stamped else {})
+        return self._rest.send(action, "GET", path, params=params).content
+
+    @contextlib.contextmanager
+    def stream_log(
+        self,
+        pod: str,
+        streams: Streams,
+        *,
+        tail: int | None = None,
+        since: Position | None = None,
+        previous: bool = False,
+    ) -> Iterator[Iterator[bytes]]:
+        """Open the log of `pod` and lend what comes, each line with its time, to the run's end.
+
+        Parameters
+        ----------
+        pod, streams
+            Which log, and whose stream.
+        tail
+            Start with at most this many old lines; not together with `since`.
+        since
+            Start with a line before this one, or with this one.
+        previous
+            The log of the run before the last.
+        """
+        params = {**_log_params(None if since else tail), "timestamps": "true", "follow": "true"}
+        if since is not None:
+            params["sinceTime"] = since.stamp
+        if previous:
+            params["previous"] = "true"
+        timeout = httpx.Timeout(30.0, read=_LOG_SILENCE, connect=5.0)
         action = f"follow the log of {pod}"
         with self._rest.stream(
-            action,
-            self._log(pod),
-            streams,
-            params={**_log_params(tail), "follow": "true"},
-            timeout=httpx.Timeout(None, connect=5.0),
+            action, self._log(pod), streams, params=params, timeout=timeout
         ) as response:
-            yield from response.iter_bytes()
+            yield _pieces(response.iter_bytes())
 
     def create_config_map(self, config_map: ConfigMap) -> ConfigMap:
-        """Create a ConfigMap."""
-        return ConfigMap.from_wire(
-            self._rest.ask(
-                f"create ConfigMap {config_map.name!r}",
-                "POST",
-                f"{self._core}/configmaps",
-                json=config_map.to_wire(),
+        """Create a ConfigMap; where the answer is lost, again.
+
+        One that turns out to be there already is taken for ours if it has the same owner.
+        """
+        try:
+            return ConfigMap.from_wire(
+                self._rest.ask(
+                    f"create ConfigMap {config_map.name!r}",
+                    "POST",
+                    f"{self._core}/configmaps",
+                    json=config_map.to_wire(),
+                )
             )
-        )
+        except errors.ExistsError as error:
+            stored = self.get_config_map(config_map.name) if error.resent else None
+            if stored is None or _owner_uids(stored) != _owner_uids(config_map):
+                raise
+            return stored
 
     def get_config_map(self, name: str) -> ConfigMap:
         """Return the ConfigMap `name`."""
@@ -238,12 +277,6 @@ class Client:
         except (errors.PyJobError, ValueError):
             return True
 
-    def _pods_of(self, job: PyTorchJob) -> dict[str, str]:
-        """Return the query for the pods of `job`, or for all pods where they have no labels."""
-        labels = self.target.dialect.pod_selector
-        name = f"training.kubeflow.org/job-name={job.name}"
-        return {"labelSelector": f"{labels},{name}"} if labels else {}
-
     def _log(self, pod: str) -> str:
         return f"{self._core}/pods/{pod}/log"
 
@@ -258,76 +291,39 @@ class Client:
                 return items
             page["continue"] = following
 
-    def _follow(
-        self,
-        action: str,
-        path: str,
-        selector: Mapping[str, str],
-        version: str | None,
-        streams: Streams,
-    ) -> Iterator[tuple[str, Any]]:
-        """Yield a list as ``SYNC`` and every change after it; again after each interruption.
-
-        With a `version` it starts with the changes after that.
-
-        Gives up when nothing answers several times in a row.
-        """
-        failures = 0
-        while not streams.closed:
-            started = time.monotonic()
-            try:
-                if version is None:
-                    listed = self._rest.ask(action, "GET", path, params=selector, streams=streams)
-                    yield "SYNC", listed
-                    version = listed.get("metadata", {}).get("resourceVersion", "")
-                failures = 0
-                yield from self._watch(action, path, selector, version, streams)
-            except errors.GoneError:
-                pass
-            except errors.TargetError:
-                failures += 1
-                if failures > _RETRIES:
-                    raise
-                time.sleep(min(2.0, 0.05 * 2**failures))
-            version = None
-            # A server that ends each watch at once is not asked in a tight loop.
-            time.sleep(max(0.0, _WATCH_PAUSE - (time.monotonic() - started)))
-
-    def _watch(
-        self,
-        action: str,
-        path: str,
-        selector: Mapping[str, str],
-        version: str,
-        streams: Streams,
-    ) -> Iterator[tuple[str, Any]]:
-        timing = {"watch": "true", "timeoutSeconds": str(_WATCH_SECONDS)}
-        with self._rest.stream(
-            action,
-            path,
-            streams,
-            params={**selector, **timing, "resourceVersion": version},
-            timeout=httpx.Timeout(_WATCH_SECONDS + 15, connect=5.0),
-        ) as response:
-            for line in response.iter_lines():
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    status = event["object"]
-                    raise self._rest.refused(action, status.get("code", 500), status)
-                yield event["type"], event["object"]
-
 
 def _submission(job: PyTorchJob) -> str | None:
     return (job.metadata.annotations or {}).get(SUBMISSION)
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut what comes in bulk into pieces that fit the caches of a processor: that is faster."""
+    for chunk in chunks:
+        yield from (chunk[start : start + _PIECE] for start in range(0, len(chunk), _PIECE))
 
 
 def _log_params(tail: int | None) -> dict[str, str]:
     return {"container": "pytorch"} | ({} if tail is None else {"tailLines": str(tail)})
 
 
+def _reading(read: Callable[[Wire], Any], tell: Tell) -> Tell:
+    """Return a subscriber that is told models."""
+    objects = (News.CHANGED, News.DELETED)
+    return lambda news, value: tell(news, read(value) if news in objects else value)
+
+
+def _owner(pod: Wire) -> str | None:
+    """Return the uid of the job that a pod belongs to."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return next((owner["uid"] for owner in owners if owner["kind"] == "PyTorchJob"), None)
+
+
+def _owner_uids(obj: KubeObject) -> set[str]:
+    return {owner.uid for owner in obj.metadata.owner_references or []}
+
+
 def _owned(pod: Pod, job: PyTorchJob) -> bool:
-    owners = pod.metadata.owner_references or []
-    return job.metadata.uid is None or any(owner.uid == job.metadata.uid for owner in owners)
+    return job.metadata.uid is None or job.metadata.uid in _owner_uids(pod)
 
 
 def _replica_order(pod: Pod) -> tuple[str, int]:

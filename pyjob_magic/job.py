@@ -18,8 +18,11 @@ from pyjob_magic.errors import (
     OptionError,
     PyJobError,
 )
-from pyjob_magic.logs import Follower, LogLine, LogText
+from pyjob_magic.keptlogs import Keeper, KeptLogs
+from pyjob_magic.logs import Follower, LogLine, LogText, seen_until, some
 from pyjob_magic.models import JobStatus, Pod, PyTorchJob
+from pyjob_magic.rest import log as logger
+from pyjob_magic.stamps import StampedLines
 
 _LINGER = 6.0  # seconds that replicas are waited for when the job itself has ended
 
@@ -99,6 +102,7 @@ class Job:
         *,
         on_line: Callable[[LogLine], object] | None = None,
         on_change: Callable[[], None] | None = None,
+        on_note: Callable[[str], None] = logger.warning,
     ) -> JobStatus:
         """Block until the job has ended, and return how.
 
@@ -110,6 +114,8 @@ class Job:
             Called with each line that a replica prints, as it comes.
         on_change
             Called when the job or a replica has changed, at most twice a second.
+        on_note
+            Called with what keeps it waiting, or is missing; by default that is logged.
 
         Raises
         ------
@@ -129,7 +135,9 @@ class Job:
             self._client, self.manifest, tail=None if on_line else diagnosis.LOG_LINES
         )
         ends: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=diagnosis.LOG_LINES))
-        for line in follower.lines(timeout=timeout, linger=_LINGER, on_change=on_change):
+        for line in follower.lines(
+            timeout=timeout, linger=_LINGER, on_change=on_change, on_note=on_note
+        ):
             ends[line.replica].append(line.text)
             if on_line is not None:
                 on_line(line)
@@ -150,17 +158,30 @@ class Job:
         *,
         tail: int | None = ...,
         follow: Literal[False] = ...,
-    ) -> str: ...
+    ) -> LogText: ...
 
     @overload
     def logs(
-        self, replica: str | None = ..., *, tail: int | None = ..., follow: Literal[True]
+        self,
+        replica: str | None = ...,
+        *,
+        tail: int | None = ...,
+        follow: Literal[True],
+        on_note: Callable[[str], None] = ...,
     ) -> Iterator[LogLine]: ...
 
     def logs(
-        self, replica: str | None = None, *, tail: int | None = None, follow: bool = False
-    ) -> str | Iterator[LogLine]:
+        self,
+        replica: str | None = None,
+        *,
+        tail: int | None = None,
+        follow: bool = False,
+        on_note: Callable[[str], None] = logger.warning,
+    ) -> LogText | Iterator[LogLine]:
         """Return what the replicas have printed.
+
+        Where the cluster has forgotten it with their pods, that is what was seen while they ran;
+        the `LogText.note` says so.
 
         Parameters
         ----------
@@ -170,6 +191,8 @@ class Job:
             At most this many last lines of each replica.
         follow
             Return an iterator over the lines as they come, which ends with the job.
+        on_note
+            Called with what the iterator has to say beside them; by default that is logged.
 
         Raises
         ------
@@ -179,20 +202,22 @@ class Job:
         known = self.replica_names
         if replica is not None and replica not in known:
             raise OptionError(
-                "--replica", f"PyTorchJob {self.name!r} has no {replica!r}; it has {_some(known)}"
+                "--replica", f"PyTorchJob {self.name!r} has no {replica!r}; it has {some(known)}"
             )
         if follow:
-            return Follower(self._client, self.manifest, replica=replica, tail=tail).lines()
+            follower = Follower(self._client, self.manifest, replica=replica, tail=tail)
+            return follower.lines(on_note=on_note)
         pods = {pod.replica: pod for pod in self.replicas()}
+        seen: dict[str, str] = {}
         if replica is not None:
-            return LogText(self._log(replica, pods.get(replica), tail))
-        return LogText(
-            "".join(
+            text = self._log(replica, pods.get(replica), tail, seen)
+        else:
+            text = "".join(
                 f"{LogLine(name, line)}\n"
                 for name in known
-                for line in self._log(name, pods.get(name), tail).splitlines()
+                for line in self._log(name, pods.get(name), tail, seen).splitlines()
             )
-        )
+        return LogText(text, seen_until(seen) if seen else "")
 
     def events(self) -> EventTable:
         """Return what the control plane says about the job and its replicas, oldest first."""
@@ -313,17 +338,39 @@ class Job:
         self.manifest = self._client.patch_job(self.name, patch)
         return self
 
-    def _log(self, replica: str, pod: Pod | None, tail: int | None) -> str:
-        """Return a replica's log: of its last run, if it waits to be restarted or is gone."""
+    def _log(
+        self, replica: str, pod: Pod | None, tail: int | None, seen: dict[str, str] | None = None
+    ) -> str:
+        """Return a replica's log: of its last run, if it waits to be restarted or is gone.
+
+        If it is only known from what was `seen`, note there up to when.
+        """
         container = pod.main_container if pod else None
         if pod and (container is None or (container.state.waiting and not container.last_state)):
             return ""
+        kept = (
+            None if self._client.target.keeps_logs else KeptLogs(self.uid, len(self.replica_names))
+        )
         try:
             # The pod may be gone, and a target that keeps logs answers all the same.
-            log = self._client.read_log(f"{self.name}-{replica}", tail=tail)
+            log = self._client.read_log(f"{self.name}-{replica}", tail=tail, stamped=bool(kept))
         except NotFoundError:
-            return ""
-        return log.decode(errors="replace")
+            found = kept.read(replica) if kept else None
+            if found is None:
+                return ""
+            if seen is not None:
+                seen[replica] = found.until
+            return "".join(f"{line}\n" for line in found.lines(tail))
+        if kept is None:
+            return log.decode(errors="replace")
+        lines = StampedLines()
+        batches = [lines.feed(log), lines.finish()]
+        if pod and container and tail is None:
+            keeper = Keeper(kept, replica, pod.metadata.uid or "", logger.warning)
+            for batch in batches:
+                keeper.keep(container.restart_count, batch.raw)
+            keeper.close()
+        return "".join(f"{line}\n" for batch in batches for line in batch.lines)
 
     def _log_end(self, pod: Pod) -> str:
         try:
@@ -334,8 +381,3 @@ class Job:
     def _gone(self, reason: str) -> NotFoundError:
         action = f"find PyTorchJob {self.name!r}"
         return NotFoundError(action, reason, target=self.target, code=404, reason="NotFound")
-
-
-def _some(names: list[str]) -> str:
-    """Return names as a person lists them, not all of hundreds."""
-    return ", ".join(names if len(names) <= 6 else [*names[:2], "...", names[-1]])

@@ -6,26 +6,53 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from enum import Enum, auto
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import repeat
+from typing import Any, NamedTuple, Self
 
 from pyjob_magic.client import Client
 from pyjob_magic.diagnosis import failed
-from pyjob_magic.errors import InvalidError, NotFoundError, PyJobError, TargetError
+from pyjob_magic.errors import (
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    PyJobError,
+)
+from pyjob_magic.informer import News
+from pyjob_magic.keptlogs import Keeper, KeptLogs
 from pyjob_magic.models import Pod, PyTorchJob
-from pyjob_magic.rest import Streams
+from pyjob_magic.podlog import PodLog
+from pyjob_magic.rest import Streams, log
+from pyjob_magic.stamps import moment
 
 _BATCHES = 256  # how far replicas may run ahead of the reader before their streams wait
-_RETRIES = 5
 _REFRESH = 0.5  # seconds between two tellings of changes
 
 
 class LogText(str):
-    """A log that a notebook shows as it is, not as a quoted string."""
+    """A log that a notebook shows as it is, not as a quoted string.
+
+    Parameters
+    ----------
+    text
+        The log.
+    note
+        What there is to say about it; shown above it.
+    """
+
+    note: str
+
+    def __new__(cls, text: str, note: str = "") -> Self:
+        """Make a text that bears a note."""
+        made = super().__new__(cls, text)
+        made.note = note
+        return made
 
     def _repr_pretty_(self, printer: Any, _: bool) -> None:
-        printer.text(self.rstrip("\n"))
+        printer.text("\n".join(filter(None, [self.note, self.rstrip("\n")])))
 
 
 class LogLine(NamedTuple):
@@ -41,9 +68,9 @@ class LogLine(NamedTuple):
 class Follower:
     """Watches a job and its replicas, and reads what they print, until it is closed.
 
-    A thread for the job, one for its pods and one for each replica put into one queue, which
-    `lines` empties. Replicas that do not run yet are waited for; one that is restarted is followed
-    again; a stream that breaks is taken up where it broke, or with a tail again.
+    The informers of the client tell of the job and its pods; a thread for each replica that prints
+    puts its lines into the queue that `lines` empties. Replicas that do not run yet are waited
+    for, and one that is restarted is followed again.
 
     Parameters
     ----------
@@ -73,12 +100,16 @@ class Follower:
         self._first = job
         self._replica = replica
         self._tail = tail
-        self._items: queue.Queue[_Item] = queue.Queue(_BATCHES)
-        self._streams = Streams()
+        self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._room = threading.Semaphore(_BATCHES)
+        self._streams = Streams(self._note)
         self._evidence = threading.Event()
         self._lock = threading.Lock()
-        self._seen: set[tuple[str, str | None, int]] = set()  # runs: pod, its uid, restarts
-        self._open = 0
+        self._logs: dict[str | None, PodLog] = {}  # by uid of the pod
+        self._read: set[str | None] = set()  # of which pods a thread reads the log
+        self._open = 0  # threads that read
+        self._told = self._over = False  # whether the job was told of at all, and that it is over
+        self._kept = KeptLogs(job.metadata.uid or "", len(job.replica_names))
 
     def lines(
         self,
@@ -86,6 +117,7 @@ class Follower:
         timeout: float | None = None,
         linger: float | None = None,
         on_change: Callable[[], None] | None = None,
+        on_note: Callable[[str], None] = log.warning,
     ) -> Iterator[LogLine]:
         """Yield lines until the job has ended and all is read.
 
@@ -100,24 +132,38 @@ class Follower:
             what it has printed is read.
         on_change
             Called when the job or a replica has changed, at most twice a second.
+        on_note
+            Called with what keeps it waiting, or is missing; by default that is logged.
         """
+        watches = [self._client.watch_pods(self._first, self._hear_of_pod)]
         try:
-            yield from self._lines(timeout, linger, on_change or (lambda: None))
+            if self._first.status.ended:
+                self._items.put(_Mark.JOB_ENDED)
+            else:
+                watches.append(self._client.watch_job(self._first.name, self._hear_of_job))
+            yield from self._lines(timeout, linger, on_change or (lambda: None), on_note)
             if self.job is not None and self.job.status.state == "Failed":
                 # The watch on the pods may be a little behind the one on the job.
                 self._evidence.wait(1.0)
         finally:
             self._streams.close()
+            for end in watches:
+                end()
+            for pod_log in tuple(self._logs.values()):
+                pod_log.wake()
 
     def _lines(
-        self, timeout: float | None, linger: float | None, on_change: Callable[[], None]
+        self,
+        timeout: float | None,
+        linger: float | None,
+        on_change: Callable[[], None],
+        on_note: Callable[[str], None],
     ) -> Iterator[LogLine]:
-        self._start(self._watch_job)
-        self._start(self._watch_pods)
         # At `calm` it is over if nothing is left to read, at `end` in any case.
         end = calm = math.inf if timeout is None else time.monotonic() + timeout
         refresh = math.inf  # when to tell of changes; never while there are none
         refreshed = -math.inf
+        noted = ""
         job_ended = False
         while not (job_ended and self._open == 0) and (now := time.monotonic()) < end:
             if now >= refresh:
@@ -132,22 +178,89 @@ class Follower:
                 continue
             if isinstance(item, PyJobError):
                 raise item
-            if item is _Mark.CHANGED:
+            if isinstance(item, str):
+                if item != noted:
+                    on_note(noted := item)
+            elif item is _Mark.CHANGED:
                 refresh = min(refresh, max(now, refreshed + _REFRESH))
             elif item is _Mark.STREAM_ENDED:
                 with self._lock:
                     self._open -= 1
             elif item is _Mark.JOB_ENDED:
-                # The last replicas may have been too brief for the watch to have told of them.
-                for pod in self._client.list_pods(self._first):
-                    self._consider(pod)
-                for replica in self._first.replica_names:
-                    self._consider_kept(replica)
+                self._look_around()
                 job_ended = True
                 if linger is not None:
                     calm, end = time.monotonic() + linger, time.monotonic() + 10 * linger
             else:
+                self._room.release()
                 yield from item
+
+    def _look_around(self) -> None:
+        """Look for replicas that were too brief for the watch to have told of them."""
+        try:
+            for pod in self._client.list_pods(self._first):
+                self._consider(pod)
+        except ForbiddenError as error:
+            self._note(str(error))
+        for replica in self._first.replica_names:
+            self._consider_kept(replica)
+
+    # -- what the informers tell, in their threads -----------------------------------------------
+
+    def _hear_of_job(self, news: News, value: Any) -> None:
+        if self._over:
+            return
+        if news is News.FAILED or news is News.NOTE:
+            self._items.put(value)
+        elif news is not News.SYNCED or not self._told:
+            ours = news is News.CHANGED and value.metadata.uid == self._first.metadata.uid
+            self.job = value if ours else None
+            self._told = True
+            self._over = self.job is None or self.job.status.ended
+            self._items.put(_Mark.JOB_ENDED if self._over else _Mark.CHANGED)
+
+    def _hear_of_pod(self, news: News, value: Any) -> None:
+        if news is News.CHANGED or news is News.DELETED:
+            self._items.put(_Mark.CHANGED)
+            self._consider(value, deleted=news is News.DELETED)
+        elif isinstance(value, ForbiddenError):
+            self._note(str(value))  # the job can be waited for all the same
+        elif news is News.FAILED or news is News.NOTE:
+            self._items.put(value)
+
+    def _note(self, sentence: str) -> None:
+        self._items.put(sentence)
+
+    def _consider(self, pod: Pod, *, deleted: bool = False) -> None:
+        """Note a failure, and start to read the log of a container that has started anew."""
+        if failed([pod]):
+            self.failed.setdefault(pod.name, pod)
+            self._evidence.set()
+        if self._replica not in (None, pod.replica):
+            return
+        uid = pod.metadata.uid
+        with self._lock:
+            pod_log = self._logs.get(uid)
+            if pod_log is None:
+                pod_log = self._logs[uid] = PodLog(
+                    self._client, pod, self._streams, tail=self._tail, note=self._note
+                )
+            pod_log.update(pod, deleted=deleted)
+            if uid in self._read or not pod_log.has_more:
+                return
+            self._read.add(uid)
+            self._open += 1
+        self._start(lambda: self._read_log(pod_log))
+
+    def _consider_kept(self, replica: str) -> None:
+        """Read the log of a replica that was never seen: it may be kept though the pod is gone."""
+        if self._replica not in (None, replica):
+            return
+        with self._lock:
+            if any(each.pod.replica == replica for each in self._logs.values()):
+                return
+            self._open += 1
+        self._start(lambda: self._read_kept(replica))
 
     # -- threads ------------------------------------------------------------------------------
 
@@ -158,108 +271,47 @@ class Follower:
         try:
             work()
         except PyJobError as error:
-            self._put(error)
+            self._items.put(error)
+        finally:
+            self._items.put(_Mark.STREAM_ENDED)
 
-    def _put(self, item: _Item) -> None:
-        """Hand `item` to the reader; wait if it is behind, give up if it is gone."""
+    def _put(self, lines: list[LogLine]) -> None:
+        """Hand lines to the reader; wait if it is behind, give up if it is gone."""
         while not self._streams.closed:
-            try:
-                return self._items.put(item, timeout=0.5)
-            except queue.Full:
-                continue
-        return None
-
-    def _watch_job(self) -> None:
-        if not self._first.status.ended:
-            self._watch_until_ended(self._first.metadata.resource_version)
-        self._put(_Mark.JOB_ENDED)
-
-    def _watch_until_ended(self, version: str | None) -> None:
-        for job in self._client.follow_job(
-            self._first.name, version=version, streams=self._streams
-        ):
-            replaced = job is not None and job.metadata.uid != self._first.metadata.uid
-            self.job = None if replaced else job
-            if self.job is None or self.job.status.ended:
+            if self._room.acquire(timeout=0.5):
+                self._items.put(lines)
                 return
-            self._put(_Mark.CHANGED)
 
-    def _watch_pods(self) -> None:
-        for pod in self._client.follow_pods(self._first, streams=self._streams):
-            self._put(_Mark.CHANGED)
-            self._consider(pod)
-
-    def _consider(self, pod: Pod) -> None:
-        """Note a failure, and start to read the log of a container that has started anew."""
-        if failed([pod]):
-            self.failed.setdefault(pod.name, pod)
-            self._evidence.set()
-        container = pod.main_container
-        if container is None or self._replica not in (None, pod.replica):
-            return
-        if not (container.state.running or container.state.terminated):
-            return
-        run = (pod.name, pod.metadata.uid, container.restart_count)
-        with self._lock:
-            if run in self._seen:
-                return
-            self._seen.add(run)
-            self._open += 1
-        self._start(lambda: self._read(pod))
-
-    def _consider_kept(self, replica: str) -> None:
-        """Read the log of a replica that was never seen: a target may keep it though it is gone."""
-        name = f"{self._first.name}-{replica}"
-        if self._replica not in (None, replica):
-            return
-        with self._lock:
-            if any(pod_name == name for pod_name, *_ in self._seen):
-                return
-            self._open += 1
-        self._start(lambda: self._read_kept(name, replica))
-
-    def _read_kept(self, pod_name: str, replica: str) -> None:
+    def _read_log(self, pod_log: PodLog) -> None:
+        pod, keeper = pod_log.pod, None
+        if not self._client.target.keeps_logs:
+            keeper = Keeper(self._kept, pod.replica, pod.metadata.uid or "", self._note)
         try:
-            log = self._client.read_log(pod_name, tail=self._tail)
-            self._put(_lines(replica, log.removesuffix(b"\n")))
+            while True:
+                for batch in pod_log.read():
+                    if keeper:
+                        keeper.keep(pod_log.run, batch.raw)
+                    self._put(_lines(pod.replica, batch.lines, "\r" in batch.raw))
+                with self._lock:
+                    if self._streams.closed or not pod_log.has_more:
+                        self._read.discard(pod.metadata.uid)
+                        return
+        finally:
+            if keeper:
+                keeper.close()
+
+    def _read_kept(self, replica: str) -> None:
+        if not self._client.target.keeps_logs:
+            if kept := self._kept.read(replica):
+                self._note(seen_until({replica: kept.until}))
+                self._put(_lines(replica, kept.lines(self._tail), "\r" in kept.text))
+            return
+        try:
+            log = self._client.read_log(f"{self._first.name}-{replica}", tail=self._tail)
         except (NotFoundError, InvalidError):
-            pass  # it has never run
-        finally:
-            self._put(_Mark.STREAM_ENDED)
-
-    def _read(self, pod: Pod) -> None:
-        received = 0
-        rest: list[bytes] = []  # of a line, as far as it has come
-        try:
-            for attempt in range(_RETRIES):
-                try:
-                    for chunk in self._from(pod, received):
-                        received += len(chunk)
-                        whole, newline, begun = chunk.rpartition(b"\n")
-                        if newline:
-                            self._put(_lines(pod.replica, b"".join([*rest, whole])))
-                            rest.clear()
-                        rest.append(begun)
-                    break
-                except NotFoundError:
-                    break  # deleted before its log was read
-                except TargetError:
-                    if attempt == _RETRIES - 1:
-                        raise
-                    if self._tail is not None:
-                        # No telling where it broke: better to repeat lines than to lose some.
-                        received, rest = 0, []
-                    time.sleep(0.1 * 2**attempt)
-            if end := b"".join(rest):
-                self._put(_lines(pod.replica, end))
-        finally:
-            self._put(_Mark.STREAM_ENDED)
-
-    def _from(self, pod: Pod, skip: int) -> Iterator[bytes]:
-        """Yield the log of `pod` without its first `skip` bytes, which have been read before."""
-        for chunk in self._client.follow_log(pod.name, tail=self._tail, streams=self._streams):
-            yield chunk[skip:]
-            skip = max(0, skip - len(chunk))
+            return  # it has never run
+        lines = log.removesuffix(b"\n").decode(errors="replace").split("\n")
+        self._put(_lines(replica, lines, b"\r" in log))
 
 
 class _Mark(Enum):
@@ -268,12 +320,28 @@ class _Mark(Enum):
     STREAM_ENDED = auto()  # a replica's log has been read to its end
 
 
-_Item = list[LogLine] | _Mark | PyJobError
+_Item = list[LogLine] | _Mark | PyJobError | str
 
 
-def _lines(replica: str, text: bytes) -> list[LogLine]:
-    lines = text.decode(errors="replace").split("\n")
-    if b"\r" in text:
+def seen_until(times: Mapping[str, str]) -> str:
+    """Return the note on logs that are shown as they were seen, by replica: until when."""
+    latest = max(times.values(), key=moment)
+    local = datetime.fromtimestamp(moment(latest) / 1e9).astimezone()
+    pods, it = ("pod is", "it") if len(times) == 1 else ("pods are", "they")
+    names = some([*times])
+    return f"({names}: {pods} gone; this is what was seen while {it} ran, up to {local:%X})"
+
+
+def some(names: Sequence[str]) -> str:
+    """Return names as a person lists them, not all of hundreds."""
+    return ", ".join(names if len(names) <= 6 else [*names[:2], "...", names[-1]])
+
+
+_as_line = partial(tuple.__new__, LogLine)  # half the time of LogLine(replica, text)
+
+
+def _lines(replica: str, lines: list[str], returns: bool) -> list[LogLine]:
+    if returns:
         # Of a progress bar, which returns to the start of its line, the last state counts.
         lines = [line.rstrip("\r").rpartition("\r")[2] for line in lines]
-    return [LogLine(replica, line) for line in lines]
+    return [*map(_as_line, zip(repeat(replica), lines))]

@@ -180,7 +180,7 @@ class Rest:
         with streams.opened(response):
             try:
                 yield response
-            except httpx.TransportError as error:
+            except _FAILURES as error:
                 raise self._silence(action, error, response.request) from error
 
     def _persist(
@@ -198,9 +198,12 @@ class Rest:
         hope = _Hope(patient=self._has_answered)
         started = self._clock()
         while True:
+            # Built anew each time: credentials, and the URL of a target that moves, change.
             try:
-                # Built anew each time: credentials, and the URL of a target that moves, change.
                 request = self._http.build_request(method, path, **content)
+            except httpx.InvalidURL as error:
+                raise self._silence(action, error) from error
+            try:
                 response = self._once(action, request, stream=stream)
                 self._has_answered = True
                 return response
@@ -220,7 +223,7 @@ class Rest:
             response = self._http.send(request, stream=stream)
             if not response.is_success:
                 response.read()
-        except httpx.TransportError as error:
+        except _FAILURES as error:
             raise self._silence(action, error, request) from error
         if response.is_success:
             return response
@@ -256,22 +259,22 @@ class Rest:
         )
 
     def _silence(
-        self, action: str, error: httpx.TransportError, request: httpx.Request
+        self, action: str, error: Exception, request: httpx.Request | None = None
     ) -> errors.TargetError:
         distrust = trust.explain(error)
         reason = distrust or str(error) or type(error).__name__
         if isinstance(error, httpx.ProxyError):
             reason = f"the proxy on the way says {reason}"
-        elsewhere = error.request is not request
-        if elsewhere:  # at whoever gives out tokens, before anything was asked
-            reason = f"{error.request.url.host}: {reason}"
+        elsewhere = False
+        if isinstance(error, httpx.RequestError) and error.request is not request:
+            # At whoever gives out tokens, before anything was asked.
+            elsewhere, reason = True, f"{error.request.url.host}: {reason}"
         silence = errors.TargetError(
             f"{self.target.full_name} did not answer when asked to {action}: {reason}"
         )
         silence.passing = not distrust
         # What was never sent cannot have been done.
-        unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
-        silence.sent = not (elsewhere or isinstance(error, unsent))
+        silence.sent = not (elsewhere or isinstance(error, _NEVER_SENT))
         return silence
 
 
@@ -333,6 +336,10 @@ def _clock_hint(response: httpx.Response) -> str:
     where = "ahead of" if ahead > 0 else "behind"
     return f"the clock of this machine is {abs(ahead) / 60:.0f} min {where} the server's: set it"
 
+
+# What is garbled on its way is as good as lost; a stream may be closed while it is read.
+_FAILURES = (httpx.RequestError, httpx.StreamError)
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.InvalidURL)
 
 _KINDS: dict[int, type[errors.ApiError]] = {
     400: errors.InvalidError,

@@ -15,13 +15,15 @@ PACKAGE = Path(pyjob_magic.__file__).parent
 # Each may import those before it, and nothing behind it.
 ORDER = [
     ["errors", "quantity", "models", "findings"],
-    ["values"],
+    ["values", "stamps"],
     ["options", "overlays", "payload"],
     ["edits", "diagnosis", "_card", "dialects"],
     ["manifest", "target", "checks", "fields"],
     ["trust", "rest", "causes"],
+    ["informer"],
     ["client"],
-    ["targets", "logs", "doctor"],
+    ["targets", "podlog", "keptlogs", "doctor"],
+    ["logs"],
     ["job", "profiles", "inputs"],
     ["settings", "_sources"],  # the latter is what needs the library
     ["connection"],
@@ -54,6 +56,7 @@ FREE_OF_IO = [
     "payload",
     "checks",
     "findings",
+    "stamps",
     "targets/cci/podrules",
     "targets/cci/preparation",
     "targets/cci/sizes",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ import pytest
 from pyjob_magic import errors
 from pyjob_magic.client import Client
 from pyjob_magic.connection import Connection
-from pyjob_magic.models import PyTorchJob
-from pyjob_magic.rest import Streams
+from pyjob_magic.models import ConfigMap, PyTorchJob
 from pyjob_magic.target import Target
 from tests.data import SEED, read
 
@@ -164,33 +163,36 @@ def test_pods_of_another_job_of_the_same_name_are_left_out() -> None:
     assert [pod.name for pod in a_client(serve).list_pods(job)] == ["j-worker-new"]
 
 
-def test_watch_goes_on_after_an_interruption() -> None:
-    """It goes on where a connection broke; a version that is too old leads to a new list."""
-    lists = iter(["1", "7"])
-    watches: list[Any] = [
-        httpx.ReadError("Connection reset by peer"),
-        {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}},
-        {"type": "DELETED", "object": {**SEED, "metadata": {"name": "j"}}},
-    ]
-    seen = []
+@pytest.mark.parametrize(("owner", "adopted"), [("u", True), ("another", False)])
+def test_a_config_map_whose_creation_was_not_answered_is_found_again(
+    owner: str, adopted: bool
+) -> None:
+    """It is taken for ours if it belongs to our job, and for somebody else's otherwise."""
+
+    def owned_by(uid: str) -> dict[str, Any]:
+        owners = [{"apiVersion": "v1", "kind": "PyTorchJob", "name": "j", "uid": uid}]
+        return {"metadata": {"name": "m", "ownerReferences": owners}, "data": {"a": "b"}}
+
+    answers: Iterator[httpx.Response | Exception] = iter(
+        [
+            httpx.ReadError("Connection reset by peer"),
+            httpx.Response(409, json={"reason": "AlreadyExists", "message": "there is one"}),
+            httpx.Response(200, json=owned_by(owner)),
+        ]
+    )
 
     def serve(request: httpx.Request) -> httpx.Response:
-        if "watch" not in request.url.params:
-            version = next(lists)
-            item = {**SEED, "metadata": {"name": "j", "resourceVersion": version}}
-            return httpx.Response(
-                200, json={"metadata": {"resourceVersion": version}, "items": [item]}
-            )
-        seen.append(request.url.params["resourceVersion"])
-        answer = watches.pop(0)
+        answer = next(answers)
         if isinstance(answer, Exception):
             raise answer
-        return httpx.Response(200, text=json.dumps(answer) + "\n")
+        return answer
 
-    changes = list(a_client(serve).follow_job("j", streams=Streams()))
-
-    assert seen == ["1", "1", "7"]
-    assert [job and job.metadata.resource_version for job in changes] == ["1", "7", None]
+    client, mine = a_client(serve), ConfigMap.from_wire(owned_by("u"))
+    if adopted:
+        assert client.create_config_map(mine).data == {"a": "b"}
+    else:
+        with pytest.raises(errors.ExistsError, match="there is one"):
+            client.create_config_map(mine)
 
 
 def test_a_submit_that_fails_half_way_leaves_nothing() -> None:

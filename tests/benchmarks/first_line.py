@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -143,7 +143,7 @@ def variables(rank: int, port: int) -> Mapping[str, str]:
     }
 
 
-def last(printed: list[str]) -> float:
+def last(printed: Sequence[str]) -> float:
     """Return the latest of the times that the replicas have printed."""
     assert len(printed) == REPLICAS, printed
     times = [line.split()[1] for text in printed for line in text.splitlines() if "at " in line]

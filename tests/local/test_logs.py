@@ -112,6 +112,16 @@ def test_followed_lines_are_dated_as_they_come(api: Api) -> None:
     assert all(begun - 10 < at < time.time() for at, _ in dated(text))
 
 
+def test_a_line_has_the_same_time_whenever_it_is_read(api: Api) -> None:
+    """Who follows a log and who reads it afterwards are told the same, to the nanosecond."""
+    code = "import time\nfor n in range(300): print(n, flush=True); time.sleep(0.003)"
+    api.submit(a_job(code=code))
+    live = eventually(lambda: followed(api))
+    api.wait("j", "Succeeded")
+    assert len(live.splitlines()) == 300
+    assert api.log("j-master-0", timestamps="true") == live
+
+
 def followed(api: Api) -> str:
     """Return the log of a replica to its end; empty as long as it has not started."""
     params = {"follow": "true", "timestamps": "true"}

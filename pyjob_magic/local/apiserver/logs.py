@@ -9,10 +9,10 @@ from io import FileIO
 from os.path import exists
 
 from pyjob_magic.local.apiserver.logoptions import LogOptions
-from pyjob_magic.local.kubelet import timekeeper
 from pyjob_magic.local.kubelet.kubelet import Kubelet
-from pyjob_magic.local.kubelet.logtimes import stamped
+from pyjob_magic.local.kubelet.logtimes import Times, stamped
 from pyjob_magic.local.kubelet.process import Process
+from pyjob_magic.local.kubelet.timekeeper import Timekeeper, noted, times
 from pyjob_magic.local.objects import Json, containers
 from pyjob_magic.local.status import bad_request
 
@@ -31,8 +31,14 @@ def choose(kubelet: Kubelet, pod: Json, options: LogOptions) -> Process | None:
     name, container = pod["metadata"]["name"], _container(pod, options.container)
     if not pod["spec"].get("nodeName"):
         return None
-    runs = [run for run in kubelet.runs(pod["metadata"]["uid"], container, pod) if run.started]
-    state = _state(pod, container)
+    status = _status(pod, container)
+    state = status.get("state", {})
+    runs = [
+        run
+        for run in kubelet.runs(pod["metadata"]["uid"], container, pod)
+        # One that the pod does not tell of yet would be taken for the one before it.
+        if int(run.directory.name) <= status.get("restartCount", 0) and run.started
+    ]
     if options.previous:
         over = [run for run in runs if run.exit_code() is not None]
         before = over[:-1] if "terminated" in state else over  # else another follows the last
@@ -49,14 +55,16 @@ def choose(kubelet: Kubelet, pod: Json, options: LogOptions) -> Process | None:
     return runs[-1]
 
 
-async def stream(run: Process, options: LogOptions) -> AsyncIterator[bytes]:
+async def stream(run: Process, options: LogOptions, timekeeper: Timekeeper) -> AsyncIterator[bytes]:
     """Yield a log: what there is, and if it is followed what comes, until the run has ended."""
     with run.log.open("rb", buffering=0) as file:
         file.seek(await asyncio.to_thread(_start, file, options))
-        stamper = await asyncio.to_thread(_Stamper, file) if options.timestamps else None
+        stamper = None
+        if options.timestamps:
+            stamper = _Stamper(file, await asyncio.to_thread(noted, file), timekeeper)
         left = options.limit_bytes
         async for chunk in _chunks(file, run, follow=options.follow):
-            text = stamper.stamp(chunk) if stamper else chunk
+            text = await stamper.stamp(chunk) if stamper else chunk
             yield text if left is None else text[:left]
             if left is not None and (left := left - len(text)) <= 0:
                 return
@@ -93,15 +101,16 @@ def _end_of(run: Process) -> Callable[[], bool]:
 class _Stamper:
     """Writes before each line when it was printed; from where the file stands."""
 
-    def __init__(self, file: FileIO) -> None:
+    def __init__(self, file: FileIO, times: Times, timekeeper: Timekeeper) -> None:
         self._file = file
-        self._times = timekeeper.times(file)
+        self._times = times
+        self._timekeeper = timekeeper
         self._offset = file.tell()
         self._fresh = True
 
-    def stamp(self, chunk: bytes) -> bytes:
+    async def stamp(self, chunk: bytes) -> bytes:
         """Return what was read next with its times."""
-        self._times.add(timekeeper.look(self._file.fileno()))
+        await self._timekeeper.extend(self._times, self._file, self._offset + len(chunk))
         text = stamped(chunk, self._offset, fresh=self._fresh, times=self._times)
         self._offset += len(chunk)
         self._fresh = chunk.endswith(b"\n")
@@ -114,7 +123,7 @@ def _start(file: FileIO, options: LogOptions) -> int:
     if options.tail_lines is not None:
         start = tail(file, options.tail_lines)
     if options.since is not None:
-        start = max(start, next_line(file, timekeeper.times(file).since(options.since)))
+        start = max(start, next_line(file, times(file).since(options.since)))
     return start
 
 
@@ -147,15 +156,14 @@ def next_line(file: FileIO, offset: int) -> int:
     return position
 
 
-def _state(pod: Json, container: Json) -> Json:
-    """Return the state of a container as the status of its pod tells it."""
+def _status(pod: Json, container: Json) -> Json:
+    """Return how a container fares as its pod tells it; empty if it does not."""
     status = pod.get("status") or {}
     entries = [
         *(status.get("initContainerStatuses") or ()),
         *(status.get("containerStatuses") or ()),
     ]
-    states = [entry["state"] for entry in entries if entry["name"] == container["name"]]
-    return dict(states[0]) if states else {}
+    return next((dict(entry) for entry in entries if entry["name"] == container["name"]), {})
 
 
 def _container(pod: Json, name: str | None) -> Json:

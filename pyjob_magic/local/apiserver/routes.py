@@ -31,6 +31,7 @@ from pyjob_magic.local.apiserver.watching import Watch
 from pyjob_magic.local.apiserver.wire import answer, deleted, in_order, listing
 from pyjob_magic.local.apiserver.writes import Intent, Writes
 from pyjob_magic.local.control.controller import Controller
+from pyjob_magic.local.kubelet.process import Process
 from pyjob_magic.local.objects import Json, is_dns_label, terminating
 from pyjob_magic.local.resources import JOBS, NAMESPACES, PODS, STORED, Resource
 from pyjob_magic.local.status import (
@@ -247,12 +248,16 @@ class _Api:
         options = LogOptions.parse(request.query_params, name)
         pod = self._store.find(PODS, namespace, name)
         if pod is None and (kept := self._controller.kept_run(namespace, name, options.container)):
-            return StreamingResponse(logs.stream(kept, options), media_type="text/plain")
+            return self._log(kept, options)
         pod = pod or self._store.get(PODS, namespace, name)
         run = logs.choose(self._controller.kubelet, pod, options)
         if run is None:
             return Response(status_code=204)
-        return StreamingResponse(logs.stream(run, options), media_type="text/plain")
+        return self._log(run, options)
+
+    def _log(self, run: Process, options: LogOptions) -> Response:
+        lines = logs.stream(run, options, self._controller.kubelet.timekeeper)
+        return StreamingResponse(lines, media_type="text/plain")
 
     def _asked(self, request: Request, resource: Resource) -> Json:
         """Return the object that a request is about."""

@@ -19,6 +19,7 @@ MOST_NOTES = 65_536
 _RECORD = struct.Struct("<QQ")
 RECORD_BYTES = _RECORD.size
 _RESOLUTION = 4096  # of notes that are many: one for each such part of their age
+_RECENT = 120 * 1_000_000_000  # ns; who takes a log up again finds the times of before
 
 
 class Note(NamedTuple):
@@ -43,6 +44,11 @@ class Times:
         for note in notes:
             self.add(note)
 
+    @property
+    def size(self) -> int:
+        """How many bytes were counted."""
+        return self._sizes[-1] if self._sizes else 0
+
     def add(self, note: Note) -> None:
         """Take in another look; a log that was cut and a clock that was set back are borne."""
         while self._sizes and self._sizes[-1] > note.size:
@@ -66,11 +72,12 @@ class Times:
 
 
 def thinned(notes: list[Note]) -> list[Note]:
-    """Leave out notes that are closer to each other than befits their age."""
+    """Leave out notes that are not recent and closer to each other than befits their age."""
     newest = notes[-1].time
     kept = [notes[-1]]
     for note in reversed(notes[:-1]):
-        if kept[-1].time - note.time > (newest - note.time) / _RESOLUTION:
+        age = newest - note.time
+        if kept[-1].time - note.time > (age / _RESOLUTION if age > _RECENT else 0):
             kept.append(note)
     return kept[::-1]
 

@@ -36,7 +36,8 @@ NAMESPACE = "kube-test"
 _LISTING = {"fieldSelector", "labelSelector", "limit", "resourceVersion", "timeoutSeconds", "watch"}
 _LISTING |= {"continue", "pretty"}
 _DELETION = {"dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy", "pretty"}
-_LOG = {"container", "follow", "limitBytes", "previous", "sinceSeconds", "tailLines", "timestamps"}
+_LOG = {"container", "follow", "limitBytes", "previous", "sinceSeconds", "sinceTime", "tailLines"}
+_LOG |= {"timestamps"}
 _SPEC = {
     "pytorchReplicaSpecs",
     "activeDeadlineSeconds",
@@ -324,8 +325,18 @@ class CciServer:
         self._check_query(request, _LOG)
         if name not in self.pods:
             raise failure(404, "NotFound", f'pods "{name}" not found')
-        lines = self.logs[name].encode().splitlines(keepends=True)
-        tail = int(request.url.params.get("tailLines", len(lines)))
+        query = request.url.params
+        stamped = [
+            (f"2026-11-24T10:00:{second:02}.000000000Z", line)
+            for second, line in enumerate(self.logs[name].splitlines(keepends=True))
+        ]
+        since = query.get("sinceTime", "")[:19]  # whole seconds count
+        lines = [
+            (f"{stamp} {line}" if query.get("timestamps") == "true" else line).encode()
+            for stamp, line in stamped
+            if stamp[:19] >= since
+        ]
+        tail = int(query.get("tailLines", len(lines)))
         self.on_log()
         return httpx.Response(200, content=iter(lines[max(0, len(lines) - tail) :]))
 

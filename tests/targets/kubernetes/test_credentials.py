@@ -84,7 +84,8 @@ def test_token_file_that_is_replaced(cluster: Cluster, tmp_path: Path, enter: En
     cluster.accept("tok-2")
 
     assert client.list_jobs() == []
-    assert b"PyTorchJobList" in b"".join(client.follow_log("pod", streams=Streams()))
+    with client.stream_log("pod", Streams()) as log:
+        assert b"PyTorchJobList" in b"".join(log)
     assert [seen.bearer for seen in cluster.requests] == ["tok-1", "tok-2", "tok-2"]
 
 
