@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pyjob_magic import causes, doctor, inputs, settings
+from pyjob_magic import causes, doctor, fields, inputs, settings
 from pyjob_magic._card import FindingTable, JobTable
 from pyjob_magic.client import Client
 from pyjob_magic.errors import (
@@ -211,7 +211,7 @@ class Connection:
 
     def _create(self, job: PyTorchJob, *, dry_run: bool) -> PyTorchJob:
         try:
-            return self.client.create_job(job, dry_run=dry_run)
+            created = self.client.create_job(job, dry_run=dry_run)
         except (InvalidError, ForbiddenError) as error:
             error.explain(causes.explain(error.message, error.details, job.to_wire()))
             raise
@@ -220,6 +220,15 @@ class Connection:
                 f"interrupted while PyTorchJob {job.name!r} was being created; "
                 f"%pytorchjob show {job.name} tells whether it is there"
             ) from None
+        dialect = self.client.target.dialect
+        sent = dialect.decode(dialect.encode(job)).to_wire()
+        if dropped := fields.lost(sent["spec"], created.to_wire()["spec"], "spec"):
+            # A server that validates strictly refuses them; older ones say nothing.
+            log.warning(
+                f"{self.client.target.full_name} does not know {', '.join(dropped)} and has left "
+                "that out"
+            )
+        return created
 
     def _take_back(self, job: PyTorchJob, error: BaseException) -> None:
         """Delete a job whose source could not follow, or say that it is left."""

@@ -1,4 +1,4 @@
-"""Which option sets a field of a PyTorchJob: the way back from a path to what was typed."""
+"""Fields of a PyTorchJob: which option sets one, and which ones a server has dropped."""
 
 from __future__ import annotations
 
@@ -62,6 +62,21 @@ def option_of(path: str, job: Wire) -> str | None:
     if field == "args":
         return "--"
     return flag(field, options(CellOptions)[field]) if field else None
+
+
+def lost(sent: Any, stored: Any, path: str = "") -> list[str]:
+    """Return the paths of what was `sent` and is not in what is `stored`."""
+    if isinstance(sent, dict) and isinstance(stored, dict):
+        parts = [(f"{path}.{key}".lstrip("."), sent[key], stored.get(key)) for key in sent]
+    elif isinstance(sent, list) and isinstance(stored, list) and len(sent) == len(stored):
+        pairs = enumerate(zip(sent, stored, strict=True))
+        parts = [(f"{path}[{index}]", *pair) for index, pair in pairs]
+    else:
+        return []
+    found: list[str] = []
+    for place, value, kept in parts:
+        found += [place] if value is not None and kept is None else lost(value, kept, place)
+    return found
 
 
 def _field(path: str, job: Wire) -> str | None:

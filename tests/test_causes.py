@@ -16,7 +16,7 @@ from pyjob_magic.client import Client
 from pyjob_magic.connection import Connection
 from pyjob_magic.edits import EDITS
 from pyjob_magic.errors import ForbiddenError, InvalidError
-from pyjob_magic.fields import option_of
+from pyjob_magic.fields import lost, option_of
 from pyjob_magic.manifest import Origin, build
 from pyjob_magic.options import JobOptions, flag, options
 from pyjob_magic.target import Target
@@ -235,3 +235,12 @@ def test_a_head_that_is_unknown_stays_too() -> None:
     assert explain("jobs is forbidden: no new content in n", details, a_job()) == (
         "jobs is forbidden: no new content in n: --namespace: n is being terminated"
     )
+
+
+def test_what_a_server_has_dropped_is_found() -> None:
+    """What it has added, changed or spelled otherwise is its own affair."""
+    sent = {"a": {"b": 1, "gone": 2, "empty": None}, "l": [{"x": 1, "y": 2}], "n": [1, 2]}
+    stored = {"a": {"b": "1", "added": 3}, "l": [{"y": 2, "z": 0}], "n": [1], "more": {}}
+
+    assert lost(sent, stored, "spec") == ["spec.a.gone", "spec.l[0].x"]
+    assert lost(sent, sent) == []
