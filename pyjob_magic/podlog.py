@@ -133,6 +133,7 @@ class PodLog:
             if outcome is _Outcome.READ:
                 yield from _some(self._lines.finish())
                 self._lines, self._end, self._tail = StampedLines(), None, None
+                self._clean = False
                 self._finished, self.run = self.run, self.run + 1
                 self._waited = self._pause = 0.0
             elif outcome is _Outcome.RESTARTED:
@@ -186,22 +187,24 @@ class PodLog:
     def _catch_up(self) -> Iterator[Batch]:
         """Yield what is missing of the runs before the last one, which is to be read next."""
         number, had, first = self._look(), self._position, self._lines.first
-        missed = number - self.run - 1
+        own = not self._clean  # whether the rest of the run that was read is missing
+        between = number - self.run - 1
         if self._waits_after_end():
-            missed += not self._clean  # what the server calls the previous run is the last one
+            lost = between + own  # what the server calls the previous run is the last one
         else:
+            lost = between - 1 + own if between else 0
             self.run = number - 1
             try:
                 met = yield from self._previous(had)
-                if had and first and not met and missed == 0:
+                if had and first and not met and not between:
                     # The pod told too late: what was read last was the beginning of the next run.
                     yield from self._previous(self._before, until=first)
             except errors.ApiError:
-                missed += not self._clean
-        if missed > 0:
-            runs = "a run" if missed == 1 else f"{missed} runs"
+                lost += 1 if between else own
+        if lost:
+            runs = "a run" if lost == 1 else f"{lost} runs"
             self._note(f"{self.pod.replica} was restarted so soon that the log of {runs} is lost")
-        self.run, self._end, self._tail = number, None, None
+        self.run, self._end, self._tail, self._clean = number, None, None, False
 
     def _previous(
         self, had: Position | None, until: str | None = None
