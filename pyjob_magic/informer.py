@@ -25,6 +25,7 @@ Wire = dict[str, Any]
 _PAGE = "500"  # objects of one answer
 _LISTED = "LISTED"  # beside the types of watch events: the value is all there is
 _SHORTEST, _LONGEST = 0.005, 5.0  # seconds before a watch is opened again
+_GARBAGE = 10  # failures, after which garbage leads to a new list
 _ACHIEVEMENT = 5.0  # seconds: a watch that lasts longer has been worth it
 _GOODBYE = 2.0  # seconds for a thread to notice that nobody needs it any more
 
@@ -345,8 +346,7 @@ class Reflector:
         except errors.TargetError:
             if not opened:
                 raise  # `Rest` has been patient already
-            # Where nothing comes again and again, there may be something wrong with the version.
-            raise _Interruption(lists=self._failures > 5) from None
+            raise _Interruption(lists=False) from None
         finally:
             if opened and time.monotonic() - begun > _ACHIEVEMENT:
                 self._failures = 0
@@ -360,7 +360,8 @@ class Reflector:
                 return kind, wire, wire["metadata"].get("resourceVersion") or self._version
             code = int(wire.get("code") or 500)
         except (ValueError, LookupError, TypeError, AttributeError):
-            raise _Interruption(lists=self._failures > 5) from None  # garbage
+            # Garbage; if it comes again and again, it may be the version that brings it about.
+            raise _Interruption(lists=self._failures > _GARBAGE) from None
         if code == 410:
             raise self._rest.refused(action, code, wire)
         # Credentials that have expired meanwhile are renewed with the next request.

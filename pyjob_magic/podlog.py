@@ -9,6 +9,7 @@ of the last line tells what is new also where the pod tells of a new run too lat
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from enum import Enum, auto
@@ -75,9 +76,8 @@ class PodLog:
     ) -> None:
         self.pod = pod
         """The pod as it was last seen."""
-        run = Run.of(pod)
-        self.run = run.number if run else 0
-        """Number of the run that is being read; those before the first were there before us."""
+        self.run = _first_run(pod)
+        """Number of the run that is being read."""
         self._client = client
         self._streams = streams
         self._tail = tail
@@ -89,7 +89,8 @@ class PodLog:
         self._position: Position | None = None
         self._lines = StampedLines()
         self._before: Position | None = None  # where the last answer began
-        self._answered = self._whole = False  # whether that one came, and came to its end
+        self._answered = self._clean = False  # whether that one came, and did not break off
+        self._end: _End | None = None  # of the last answer that did not break off
         self._pause, self._waited = 0.0, 0.0
 
     @property
@@ -131,56 +132,79 @@ class PodLog:
                 outcome = self._judge(error)
             if outcome is _Outcome.READ:
                 yield from _some(self._lines.finish())
-                self._lines = StampedLines()
+                self._lines, self._end, self._tail = StampedLines(), None, None
+                self._clean = False
                 self._finished, self.run = self.run, self.run + 1
                 self._waited = self._pause = 0.0
             elif outcome is _Outcome.RESTARTED:
                 yield from self._catch_up()
             else:
+                if outcome is _Outcome.ENDED and self._clean and self._settled:
+                    continue  # it only has to be confirmed
                 shortest = _LIKELY_END if outcome is _Outcome.ENDED else _SHORTEST
                 self._wait(shortest, achieved=self._position != before)
 
     def _follow(self) -> Generator[Batch, None, _Outcome]:
         """Yield what is new of the run until the answer ends; return how that was."""
         settled = self._settled
-        self._answered = False
+        self._answered, clean, self._clean = False, self._clean, False
         with self._client.stream_log(
             self.pod.name, self._streams, tail=self._tail, since=self._position
         ) as chunks:
             self._answered = True
             if self._look() > self.run:
+                self._clean = clean
                 return _Outcome.RESTARTED
-            self._whole = False
             self._before = self._position
             self._lines = StampedLines(self._position)
             for chunk in chunks:
                 batch = self._lines.feed(chunk)
-                self._position = self._lines.position
+                self._position = self._reached(self._lines)
                 yield from _some(batch)
-        self._whole = True
+        self._clean = True
+        confirmed = self._confirms(self._lines, self._before)
         # If it was not known to be over, perhaps not the log has ended, but only the answer.
-        return _Outcome.READ if settled else _Outcome.ENDED
+        return _Outcome.READ if settled and confirmed else _Outcome.ENDED
+
+    def _confirms(self, lines: StampedLines, had: Position | None) -> bool:
+        """Whether an answer that has ended shows that the log was read to its end.
+
+        Proxies end answers as if they were whole. So either the last line has come again, and
+        behind it what the answer before had ended with; or the same question had the same answer.
+        """
+        before, self._end = self._end, _End(had, self._reached(lines), lines.rest, lines.size)
+        same = before is not None and (before.position, before.rest) == self._end[1:3]
+        return before == self._end or (same and lines.met)
+
+    def _reached(self, lines: StampedLines) -> Position | None:
+        """Return how far the log has been read."""
+        reached = lines.position
+        if self._tail is not None and reached and reached.stamp == lines.first:
+            # Lines before those that were asked for may have the same time.
+            return reached._replace(lines=sys.maxsize)
+        return reached
 
     def _catch_up(self) -> Iterator[Batch]:
         """Yield what is missing of the runs before the last one, which is to be read next."""
         number, had, first = self._look(), self._position, self._lines.first
-        missed = number - self.run - 1
-        self._tail = None
+        own = not self._clean  # whether the rest of the run that was read is missing
+        between = number - self.run - 1
         if self._waits_after_end():
-            missed += not self._whole  # what the server calls the previous run is the last one
+            lost = between + own  # what the server calls the previous run is the last one
         else:
+            lost = between - 1 + own if between else 0
             self.run = number - 1
             try:
                 met = yield from self._previous(had)
-                if had and first and not met and missed == 0:
+                if had and first and not met and not between:
                     # The pod told too late: what was read last was the beginning of the next run.
                     yield from self._previous(self._before, until=first)
             except errors.ApiError:
-                missed += not self._whole
-        if missed > 0:
-            runs = "a run" if missed == 1 else f"{missed} runs"
+                lost += 1 if between else own
+        if lost:
+            runs = "a run" if lost == 1 else f"{lost} runs"
             self._note(f"{self.pod.replica} was restarted so soon that the log of {runs} is lost")
-        self.run = number
+        self.run, self._end, self._tail, self._clean = number, None, None, False
 
     def _previous(
         self, had: Position | None, until: str | None = None
@@ -197,21 +221,28 @@ class PodLog:
         position, met = had, False
         while True:
             lines = StampedLines(position, until=None if until is None else moment(until))
+            self._answered = False
             try:
                 with self._client.stream_log(
-                    self.pod.name, self._streams, since=position, previous=True
+                    self.pod.name,
+                    self._streams,
+                    tail=self._tail,
+                    since=position,
+                    previous=True,
                 ) as chunks:
+                    self._answered = True
                     for chunk in chunks:
                         yield from _some(lines.feed(chunk))
-                yield from _some(lines.finish())
-                return met or lines.met
+                if self._confirms(lines, position):
+                    yield from _some(lines.finish())
+                    return met or lines.met
             except errors.TargetError:
-                if self._streams.closed or self._waited > _PATIENCE:
+                if not self._answered or self._streams.closed:
                     raise
                 self._wait(_SHORTEST, achieved=lines.position != position)
             finally:
                 met |= lines.met  # also where it was cut behind that line
-                position = lines.position
+                position = self._reached(lines)
                 if until is None:
                     self._position = position
 
@@ -264,11 +295,28 @@ class PodLog:
         self._pause = min(_LONGEST, max(shortest, 2 * self._pause))
         pause = self._pause * random.uniform(0.5, 1.0)  # noqa: S311  # not all clients at once
         self._news.clear()
-        if not (self._settled or self._streams.closed):
-            self._news.wait(pause)
-        elif not self._whole:
+        if self._settled:
             self._streams.sleep(pause)
+        elif not self._streams.closed:
+            self._news.wait(pause)
         self._waited += pause
+
+
+def _first_run(pod: Pod) -> int:
+    """Return the number of the first run whose log can be had: of that before the last, if any."""
+    run, container = Run.of(pod), pod.main_container
+    if run is None or container is None:
+        return 0
+    return run.number if container.state.waiting else max(0, run.number - 1)
+
+
+class _End(NamedTuple):
+    """How an answer has ended: what was asked for, and how far it went."""
+
+    had: Position | None
+    position: Position | None
+    rest: bytes
+    size: int
 
 
 class _Outcome(Enum):

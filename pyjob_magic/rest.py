@@ -123,6 +123,9 @@ class Rest:
             base_url=target.base_url,
             auth=target.auth,
             transport=target.transport,
+            # Each log that is followed has a connection of its own, and there is no telling of how
+            # many replicas: httpx would let the hundred-and-first wait for the others to end.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
             timeout=TIMEOUT,
             headers={"Accept": "application/json", "User-Agent": "pyjob-magic"},
         )

@@ -69,13 +69,21 @@ class StampedLines:
         """The time of the first line that was not left out."""
         self.met = False
         """Whether the last line that was had before has come again."""
+        self.size = 0
+        """How many bytes have come."""
         self._had = had
         self._until = until
         self._passed = 0  # lines that were had before and share the time of the last of them
         self._rest: list[bytes] = []  # of a line, as far as it has come
 
+    @property
+    def rest(self) -> bytes:
+        """What has come of a line whose end is missing."""
+        return b"".join(self._rest)
+
     def feed(self, chunk: bytes) -> Batch:
         """Return the whole lines that have come, and are new."""
+        self.size += len(chunk)
         whole, newline, begun = chunk.rpartition(b"\n")
         if not newline:
             self._rest.append(chunk)
@@ -86,7 +94,7 @@ class StampedLines:
 
     def finish(self) -> Batch:
         """Return the last line, which has no newline; only if nothing was cut off."""
-        block, self._rest = b"".join(self._rest), []
+        block, self._rest = self.rest, []
         return self._take(block) if block else Batch([], "")
 
     def _take(self, block: bytes) -> Batch:

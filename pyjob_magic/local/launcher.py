@@ -37,7 +37,7 @@ from pyjob_magic.local.__main__ import main
 sys.exit(main())
 """
 
-_children: list[int] = []  # the APIs that this process has started
+_children: set[int] = set()  # the APIs that this process has started
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ def _start(home: Home) -> Endpoint:
             process.wait(_END_DEADLINE)
     if process.returncode is None:
         process.returncode = 0  # it is ours to wait for: do not warn that it outlives us
-        _children.append(process.pid)
+        _children.add(process.pid)
     endpoint = _endpoint(home)  # of this one, or of one that somebody started in the foreground
     if endpoint is None:
         raise TargetError(f"local: {_why_not(home.log, said)}")
@@ -287,7 +287,7 @@ def _reap() -> None:
         with suppress(ChildProcessError):
             if os.waitpid(pid, os.WNOHANG) == (0, 0):
                 continue
-        _children.remove(pid)
+        _children.discard(pid)  # another thread may have done so
 
 
 def _environment(home: Path) -> dict[str, str]:

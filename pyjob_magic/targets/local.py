@@ -33,7 +33,7 @@ class LocalTransport(httpx.BaseTransport):
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._http = httpx.HTTPTransport()
+        self._http = httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=20))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request`, starting the embedded API where there is none."""

@@ -33,15 +33,16 @@ def choose(kubelet: Kubelet, pod: Json, options: LogOptions) -> Process | None:
         return None
     status = _status(pod, container)
     state = status.get("state", {})
+    # A run that the pod does not tell of yet would be taken for the one before it.
+    last = status.get("restartCount", 0)
     runs = [
         run
         for run in kubelet.runs(pod["metadata"]["uid"], container, pod)
-        # One that the pod does not tell of yet would be taken for the one before it.
-        if int(run.directory.name) <= status.get("restartCount", 0) and run.started
+        if int(run.directory.name) <= last and run.started
     ]
     if options.previous:
-        over = [run for run in runs if run.exit_code() is not None]
-        before = over[:-1] if "terminated" in state else over  # else another follows the last
+        waits = "waiting" in state  # then the last one is over, and another follows it
+        before = [run for run in runs if waits or int(run.directory.name) < last]
         if not before:
             raise bad_request(
                 f'previous terminated container "{container["name"]}" in pod "{name}" not found'
