@@ -227,7 +227,9 @@ class Rest:
             if not response.is_success:
                 response.read()
         except _FAILURES as error:
-            raise self._silence(action, error, request) from error
+            # Where a header cannot be sent, the error quotes it, and it may be a credential.
+            cause = None if _is_illegal_header(error) else error
+            raise self._silence(action, error, request) from cause
         if response.is_success:
             return response
         response.close()
@@ -266,6 +268,8 @@ class Rest:
     ) -> errors.TargetError:
         distrust = trust.explain(error)
         reason = distrust or str(error) or type(error).__name__
+        if _is_illegal_header(error):
+            reason = "a header, such as that of the credentials, holds what cannot be sent"
         if isinstance(error, httpx.ProxyError):
             reason = f"the proxy on the way says {reason}"
         elsewhere = False
@@ -275,9 +279,10 @@ class Rest:
         silence = errors.TargetError(
             f"{self.target.full_name} did not answer when asked to {action}: {reason}"
         )
-        silence.passing = not distrust
+        lasting = distrust or _is_illegal_header(error) or isinstance(error, _NO_ADDRESS)
+        silence.passing = not lasting
         # What was never sent cannot have been done.
-        silence.sent = not (elsewhere or isinstance(error, _NEVER_SENT))
+        silence.sent = not (lasting or elsewhere or isinstance(error, _NEVER_SENT))
         return silence
 
 
@@ -328,6 +333,10 @@ def _seconds(retry_after: str | None) -> float | None:
     return float(retry_after) if retry_after and retry_after.isdecimal() else None
 
 
+def _is_illegal_header(error: Exception) -> bool:
+    return isinstance(error, httpx.LocalProtocolError) and str(error).startswith("Illegal header")
+
+
 def _clock_hint(response: httpx.Response) -> str:
     """Return what to say of clocks that differ too much for dated credentials, else nothing."""
     try:
@@ -342,7 +351,8 @@ def _clock_hint(response: httpx.Response) -> str:
 
 # What is garbled on its way is as good as lost; a stream may be closed while it is read.
 _FAILURES = (httpx.RequestError, httpx.StreamError)
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.InvalidURL)
+_NO_ADDRESS = (httpx.InvalidURL, httpx.UnsupportedProtocol)
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 
 _KINDS: dict[int, type[errors.ApiError]] = {
     400: errors.InvalidError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -140,6 +141,20 @@ def test_a_server_that_stays_away_is_given_up() -> None:
     with pytest.raises(errors.TargetError, match="Connection refused"):
         ask(rest)
     assert PATIENCE <= sum(server.slept) < 2 * PATIENCE
+
+
+def test_a_header_that_cannot_be_sent_is_not_shown() -> None:
+    """It may be a credential; and sending it again would not help."""
+    quoting = httpx.LocalProtocolError("Illegal header value b'SECRET\\n'")
+    server = Server(httpx.Response(200, json={}), quoting)
+    rest = server.rest()
+    ask(rest)
+
+    with pytest.raises(errors.TargetError, match="holds what cannot be sent") as failed:
+        ask(rest)
+
+    assert not server.slept
+    assert "SECRET" not in "".join(traceback.format_exception(failed.value))
 
 
 # -- what is created -----------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import threading
 import time
@@ -145,6 +146,11 @@ def choose(said: Mapping[str, str], names: Mapping[str, str], region: str) -> Cr
     ----------
     names
         What each one is called where people set it, for messages.
+
+    Raises
+    ------
+    OptionError
+        If there are none, only the half of them, or some that cannot be sent.
     """
 
     def called(*credentials: str) -> str:
@@ -157,18 +163,21 @@ def choose(said: Mapping[str, str], names: Mapping[str, str], region: str) -> Cr
             raise _refusal(f"{called(*there)} is set, but {called(*missing)} is not")
         return not missing
 
-    def secret(name: str) -> Secret:
+    def sent(name: str) -> Secret:
+        # Else the HTTP client would show it in its own error.
+        if not re.fullmatch(r"[\x21-\x7e]+", said[name]):
+            raise _refusal(f"{called(name)} holds characters that no key or token has")
         return Secret(said[name])
 
     if half("access_key", "secret_key"):
-        temporary = secret("security_token") if "security_token" in said else None
-        return Keys(secret("access_key"), secret("secret_key"), temporary)
+        temporary = sent("security_token") if "security_token" in said else None
+        return Keys(sent("access_key"), sent("secret_key"), temporary)
     if "token" in said:
-        return Token(secret("token"))
+        return Token(sent("token"))
     if half("user", "password", "domain"):
         # Names may be shown: they are plain texts again.
         user, domain, project = said["user"], said["domain"], said.get("project", region)
-        return Password(str(user), secret("password"), str(domain), str(project))
+        return Password(str(user), Secret(said["password"]), str(domain), str(project))
     keys, password = called("access_key", "secret_key"), called("user", "password", "domain")
     raise _refusal(f"no credentials: set {keys}, or {password}")
 

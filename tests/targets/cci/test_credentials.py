@@ -110,6 +110,22 @@ def test_a_profile_with_a_wrong_key_is_refused() -> None:
         current(Access(credentials={"acess_key": "X"}))
 
 
+@pytest.mark.parametrize("name", ["OS_TOKEN", "HUAWEICLOUD_SDK_SECURITY_TOKEN"])
+def test_what_no_header_can_hold_is_refused_and_not_shown(
+    keys: None, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Such as the end of a line that came along from a file."""
+    if name == "OS_TOKEN":
+        monkeypatch.delenv("HUAWEICLOUD_SDK_AK")
+        monkeypatch.delenv("HUAWEICLOUD_SDK_SK")
+    monkeypatch.setenv(name, "SECRET\n")
+
+    with pytest.raises(OptionError, match=f"{name} holds characters") as refused:
+        current()
+
+    assert "SECRET" not in str(refused.value)
+
+
 def test_changed_variables_are_seen(keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys that were rotated count from the next request on."""
     source = Source(Access(), "cn-north-4")
