@@ -5,17 +5,29 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
+from pydantic import ValidationError
 
 from pyjob_magic import errors
 from pyjob_magic.informer import Informer, News, Tell, Wire
 from pyjob_magic.manifest import SUBMISSION
-from pyjob_magic.models import APIGroupList, ConfigMap, Event, KubeObject, Pod, PyTorchJob
+from pyjob_magic.models import (
+    APIGroupList,
+    ConfigMap,
+    Event,
+    KubeObject,
+    Pod,
+    PyTorchJob,
+    first_problem,
+)
 from pyjob_magic.rest import Rest, Streams, log
 from pyjob_magic.stamps import Position
 from pyjob_magic.target import Target
+
+T = TypeVar("T")
 
 _PIECE = 65_536  # bytes of a log that are taken apart together
 _LOG_SILENCE = 300.0  # seconds without a line after which a log is asked for again
@@ -30,7 +42,6 @@ class Client:
         Where they live.
     namespace
         The namespace; the target's if none is said.
-
     notify
         Is told what keeps a request waiting; writes to the log ``pyjob_magic`` if not said.
 
@@ -96,9 +107,10 @@ class Client:
                     json=dialect.encode(job),
                     params=query,
                 )
-        except errors.ExistsError as error:
-            stored = self.get_job(job.name) if error.resent else None
-            if stored is None or _submission(stored) != _submission(job):
+        except errors.ApiError as error:
+            # Also a quota may refuse a second one before anybody sees that the first is there.
+            stored = self._submitted(job) if error.resent and not dry_run else None
+            if stored is None:
                 raise
             return stored
         except errors.TargetError as error:
@@ -108,18 +120,28 @@ class Client:
                 f"{error}; it may have been created all the same: "
                 f"%pytorchjob show {job.name} tells, once {self.target.name} answers"
             ) from error
-        return dialect.decode(created)
+        return self._understood(dialect.decode, created)
+
+    def _submitted(self, job: PyTorchJob) -> PyTorchJob | None:
+        """Return `job` as stored, None if it is not there or another one has its name."""
+        try:
+            stored = self.get_job(job.name)
+        except errors.NotFoundError:
+            return None
+        submission = _submission(job)
+        return stored if submission and submission == _submission(stored) else None
 
     def get_job(self, name: str) -> PyTorchJob:
         """Return the job `name` as it is now."""
-        wire = self._rest.ask(f"get PyTorchJob {name!r}", "GET", f"{self._jobs}/{name}")
-        return self.target.dialect.decode(wire)
+        wire = self._rest.ask(f"get PyTorchJob {name!r}", "GET", _named(self._jobs, name))
+        return self._understood(self.target.dialect.decode, wire)
 
     def list_jobs(self) -> list[PyTorchJob]:
         """Return the jobs of the namespace, oldest first."""
         with self._served():
             items = self._list("list PyTorchJobs", self._jobs)
-        jobs = [self.target.dialect.decode(item) for item in items]
+        decode = self.target.dialect.decode
+        jobs = [self._understood(decode, item) for item in items]
         return sorted(jobs, key=lambda job: (job.metadata.creation_timestamp or "", job.name))
 
     def patch_job(self, name: str, patch: Mapping[str, Any]) -> PyTorchJob:
@@ -128,12 +150,12 @@ class Client:
         changed = self._rest.ask(
             f"change PyTorchJob {name!r}",
             "PATCH",
-            f"{self._jobs}/{name}",
+            _named(self._jobs, name),
             content=json.dumps(dialect.encode_patch(patch)),
             headers={"Content-Type": "application/merge-patch+json"},
             params=dict(dialect.patching),
         )
-        return dialect.decode(changed)
+        return self._understood(dialect.decode, changed)
 
     def delete_job(self, job: PyTorchJob) -> None:
         """Delete `job`, not another one of its name; what it owns goes with it."""
@@ -145,7 +167,7 @@ class Client:
             self._rest.send(
                 f"delete PyTorchJob {job.name!r}",
                 "DELETE",
-                f"{self._jobs}/{job.name}",
+                _named(self._jobs, job.name),
                 params={"propagationPolicy": "Background"},
                 **content,
             )
@@ -169,7 +191,7 @@ class Client:
         selector = {"labelSelector": f"{labels},{job_label}"} if labels else None
         items = self._list(f"list the pods of {job.name!r}", f"{self._core}/pods", selector)
         # A job of the same name that is gone, or of another kind, may have left pods behind.
-        pods = [Pod.from_wire(item) for item in items]
+        pods = [self._understood(Pod.from_wire, item) for item in items]
         return sorted((p for p in pods if _owned(p, job)), key=_replica_order)
 
     def watch_pods(self, job: PyTorchJob, tell: Tell) -> Callable[[], None]:
@@ -178,13 +200,14 @@ class Client:
 
     def get_pod(self, name: str) -> Pod:
         """Return the pod `name` as it is now."""
-        return Pod.from_wire(self._rest.ask(f"get pod {name}", "GET", f"{self._core}/pods/{name}"))
+        wire = self._rest.ask(f"get pod {name}", "GET", _named(f"{self._core}/pods", name))
+        return self._understood(Pod.from_wire, wire)
 
     def list_events(self, job: PyTorchJob) -> list[Event]:
         """Return the events about `job` and its replicas, oldest first."""
         items = self._list(f"list the events of {job.name!r}", f"{self._core}/events")
-        about = [e for e in map(Event.from_wire, items) if _about(e, job)]
-        return sorted(about, key=lambda event: event.time)
+        events = [self._understood(Event.from_wire, item) for item in items]
+        return sorted((e for e in events if _about(e, job)), key=lambda event: event.time)
 
     def read_log(self, pod: str, *, tail: int | None = None, stamped: bool = False) -> bytes:
         """Return the log of the replica that runs as `pod`, or its last `tail` lines.
@@ -236,24 +259,24 @@ class Client:
         One that turns out to be there already is taken for ours if it has the same owner.
         """
         try:
-            return ConfigMap.from_wire(
-                self._rest.ask(
-                    f"create ConfigMap {config_map.name!r}",
-                    "POST",
-                    f"{self._core}/configmaps",
-                    json=config_map.to_wire(),
-                )
+            wire = self._rest.ask(
+                f"create ConfigMap {config_map.name!r}",
+                "POST",
+                f"{self._core}/configmaps",
+                json=config_map.to_wire(),
             )
         except errors.ExistsError as error:
             stored = self.get_config_map(config_map.name) if error.resent else None
             if stored is None or _owner_uids(stored) != _owner_uids(config_map):
                 raise
             return stored
+        return self._understood(ConfigMap.from_wire, wire)
 
     def get_config_map(self, name: str) -> ConfigMap:
         """Return the ConfigMap `name`."""
-        return ConfigMap.from_wire(
-            self._rest.ask(f"get ConfigMap {name!r}", "GET", f"{self._core}/configmaps/{name}")
+        path = _named(f"{self._core}/configmaps", name)
+        return self._understood(
+            ConfigMap.from_wire, self._rest.ask(f"get ConfigMap {name!r}", "GET", path)
         )
 
     # -- the seam -----------------------------------------------------------------------------
@@ -278,7 +301,19 @@ class Client:
             return True
 
     def _log(self, pod: str) -> str:
-        return f"{self._core}/pods/{pod}/log"
+        return f"{_named(f'{self._core}/pods', pod)}/log"
+
+    def _understood(self, read: Callable[[Wire], T], wire: Wire) -> T:
+        """Return what the server has sent as a model."""
+        try:
+            return read(wire)
+        except ValidationError as error:
+            reason = first_problem(error, "the object")
+        except (ValueError, TypeError, AttributeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+        raise errors.TargetError(
+            f"{self.target.full_name} answered what cannot be understood: {reason}"
+        )
 
     def _list(self, action: str, path: str, params: Mapping[str, str] | None = None) -> list[Any]:
         """Return all items, page by page."""
@@ -290,6 +325,13 @@ class Client:
             if not (following := answer.get("metadata", {}).get("continue")):
                 return items
             page["continue"] = following
+
+
+def _named(collection: str, name: str) -> str:
+    """Return the path of an object, whatever somebody has typed as its name."""
+    if name in ("", ".", ".."):
+        raise errors.OptionError("NAME", f"{name!r} is the name of nothing")
+    return f"{collection}/{quote(name, safe='')}"
 
 
 def _submission(job: PyTorchJob) -> str | None:

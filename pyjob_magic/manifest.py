@@ -28,7 +28,7 @@ from pyjob_magic.edits import (
     unmount,
 )
 from pyjob_magic.errors import ManifestError, OptionError
-from pyjob_magic.models import ConfigMap, OwnerReference, PyTorchJob
+from pyjob_magic.models import ConfigMap, OwnerReference, PyTorchJob, first_problem
 from pyjob_magic.options import DEFAULT_IMAGE, JobOptions
 from pyjob_magic.payload import Payload
 from pyjob_magic.values import NAME_LENGTH
@@ -179,7 +179,7 @@ def load(text: str, *, file: str) -> PyTorchJob:
     """
     try:
         documents = [doc for doc in yaml.safe_load_all(text) if doc is not None]
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter for dates that there are not
         reason = " ".join(str(error).split())
         raise ManifestError(f"{file}: neither YAML nor JSON: {reason}") from None
     jobs = [doc for doc in _flat(documents) if doc.get("kind") == "PyTorchJob"]
@@ -202,9 +202,7 @@ def read(wire: Mapping[str, Any]) -> PyTorchJob:
     try:
         return PyTorchJob.from_wire(wire)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in first["loc"]) or "the manifest"
-        raise ManifestError(f"{path}: {first['msg']}") from None
+        raise ManifestError(first_problem(error, "the manifest")) from None
 
 
 def to_yaml(wire: Mapping[str, Any]) -> str:

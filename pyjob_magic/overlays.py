@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from pyjob_magic.errors import OptionError
-from pyjob_magic.models import PodTemplateSpec
+from pyjob_magic.models import PodTemplateSpec, first_problem
 
 Wire = dict[str, Any]
 
@@ -36,7 +36,7 @@ def parse(option: str, text: str, file: str = "") -> Wire:
     place = f"{file}: " if file else ""
     try:
         found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter for dates that there are not
         reason = " ".join(str(error).split())
         raise OptionError(option, f"{place}neither YAML nor JSON: {reason}") from None
     if not isinstance(found, dict):
@@ -79,8 +79,7 @@ def pod_template(wire: Mapping[str, Any], *, training: str) -> Wire:
     try:
         PodTemplateSpec.from_wire(template)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise _no_template(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise _no_template(first_problem(error, "it")) from None
     return template
 
 

@@ -135,7 +135,7 @@ class Rest:
         self._http.close()
 
     def ask(self, action: str, method: str, path: str, **content: Any) -> Any:
-        """Send a request and return the JSON that came back.
+        """Send a request and return the JSON object that came back.
 
         Parameters
         ----------
@@ -153,14 +153,17 @@ class Rest:
         """
         response = self.send(action, method, path, **content)
         try:
-            return response.json()
+            answer = response.json()
         except ValueError:
-            raise errors.ApiError(
-                action,
-                f"the answer is no JSON but {response.text[:80]!r}; is this a Kubernetes API?",
-                target=self.target.name,
-                code=response.status_code,
-            ) from None
+            answer = None
+        if isinstance(answer, dict):
+            return answer
+        raise errors.ApiError(
+            action,
+            f"the answer is no JSON object but {response.text[:80]!r}; is this a Kubernetes API?",
+            target=self.target.name,
+            code=response.status_code,
+        )
 
     def send(
         self,

@@ -101,6 +101,7 @@ def test_refusals_keep_the_servers_words(
     "answer",
     [
         httpx.Response(200, text="<html>Log in</html>"),
+        httpx.Response(200, json=["no", "object"]),
         httpx.Response(502, text="bad gateway"),
         httpx.Response(500, json=["no", "status"]),
         httpx.Response(500, json={"message": None}),
@@ -112,6 +113,55 @@ def test_what_is_no_kubernetes_answer_is_an_error_of_ours(answer: httpx.Response
         a_client(lambda _: answer).get_job("mnist")
 
     assert "get PyTorchJob 'mnist'" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("job", "reason"),
+    [
+        ({"kind": "PodList", "items": [{"env": "SECRET"}]}, "kind: Input should be 'PyTorchJob'"),
+        ({"spec": "SECRET"}, "spec: Input should be .*"),
+        ({"metadata": "SECRET", "spec": {}}, "(metadata|spec.pytorchReplicaSpecs): .*"),
+    ],
+)
+def test_what_is_no_job_is_an_error_of_ours(job: dict[str, Any], reason: str) -> None:
+    """It says which field is not as it should be, and not what stands there."""
+    client = a_client(lambda _: httpx.Response(200, json=job))
+    listing = a_client(lambda _: httpx.Response(200, json={"items": [job]}))
+
+    for look in (lambda: client.get_job("mnist"), listing.list_jobs):
+        with pytest.raises(errors.TargetError, match=f"cannot be understood: {reason}$") as failed:
+            look()
+        assert "SECRET" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("../pods", "..%2Fpods"),
+        ("a?watch=true#b", "a%3Fwatch%3Dtrue%23b"),
+        ("é %", "%C3%A9%20%25"),
+    ],
+)
+def test_a_name_stays_the_name_of_a_job(name: str, path: str) -> None:
+    """Whatever somebody has typed, nothing else is asked for."""
+    sent: list[httpx.Request] = []
+
+    def record(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(404)
+
+    with pytest.raises(errors.NotFoundError):
+        a_client(record).get_job(name)
+
+    jobs = b"/apis/kubeflow.org/v1/namespaces/kube-test/pytorchjobs/"
+    assert sent[0].url.raw_path == jobs + path.encode()
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_what_is_no_name_is_not_asked_for(name: str) -> None:
+    """It would mean all jobs, or what is above them."""
+    with pytest.raises(errors.OptionError, match="is the name of nothing"):
+        a_client(lambda _: httpx.Response(200)).get_job(name)
 
 
 def test_no_answer_names_target_and_request() -> None:

@@ -214,6 +214,7 @@ class TestFromAManifest:
         ("text", "message"),
         [
             ("a: [", "job.yaml: neither YAML nor JSON: "),
+            ("a: 2026-02-30", "job.yaml: neither YAML nor JSON: day"),
             ("kind: Pod", "job.yaml: holds 0 PyTorchJobs; one is needed"),
             ("kind: PyTorchJob\nspec: {}", "job.yaml: spec.pytorchReplicaSpecs: Field required"),
         ],

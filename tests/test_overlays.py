@@ -176,6 +176,7 @@ class TestPatch:
             ("no-such-file.yaml", "'no-such-file.yaml' is no object; write @FILE"),
             ("@no.yaml", "cannot read 'no.yaml'"),
             ("{a", "neither YAML nor JSON"),
+            ("{a: 2026-02-30}", "neither YAML nor JSON: day"),
         ],
     )
     def test_what_is_no_patch_is_refused(self, said: str, reason: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from pyjob_magic import errors
 from pyjob_magic.client import Client
 from pyjob_magic.connection import Connection
+from pyjob_magic.models import PyTorchJob
 from pyjob_magic.rest import PATIENCE, Rest
 from pyjob_magic.target import Target
 from tests.data import SEED
@@ -225,6 +226,31 @@ def test_a_job_of_somebody_else_is_not_adopted() -> None:
     with pytest.raises(errors.ExistsError):
         connection.submit(connection.build("print(1)", name="one"))
     assert cluster.stored["one"]["metadata"]["uid"] == "theirs"
+
+
+def test_a_job_that_nobody_can_know_again_is_not_adopted() -> None:
+    """Without the annotation, as a patch may leave it, two jobs of one name may be anybody's."""
+    cluster = Cluster(1, lambda: status(503))
+    cluster.stored["one"] = {**SEED, "metadata": {"name": "one", "uid": "theirs"}}
+    answers = iter([status(503)])
+    create = cluster._create
+    cluster._create = lambda request: next(answers, None) or create(request)  # type: ignore[method-assign]
+    mine = PyTorchJob.from_wire({**SEED, "metadata": {"name": "one"}})
+
+    with pytest.raises(errors.ExistsError):
+        cluster.connection().client.create_job(mine)
+
+
+def test_a_job_whose_second_creation_is_refused_is_adopted() -> None:
+    """A quota counts the first one: it refuses another before anybody looks at the name."""
+    cluster = Cluster(1)
+    create = cluster._create
+    cluster._create = lambda request: status(403) if cluster.stored else create(request)  # type: ignore[method-assign]
+    connection = cluster.connection()
+
+    job = connection.submit(connection.build("print(1)", name="one"))
+
+    assert job.uid == "uid-one"
 
 
 def test_the_same_manifest_is_not_submitted_twice() -> None:

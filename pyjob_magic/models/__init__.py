@@ -2,7 +2,14 @@
 
 from pyjob_magic.models.cluster import APIGroup, APIGroupList, Namespace, Network
 from pyjob_magic.models.event import Event
-from pyjob_magic.models.meta import KubeList, KubeModel, KubeObject, ObjectMeta, OwnerReference
+from pyjob_magic.models.meta import (
+    KubeList,
+    KubeModel,
+    KubeObject,
+    ObjectMeta,
+    OwnerReference,
+    first_problem,
+)
 from pyjob_magic.models.pod import (
     ConfigMap,
     Container,
@@ -50,4 +57,5 @@ __all__ = [
     "ReplicaStatus",
     "RunPolicy",
     "Status",
+    "first_problem",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 T = TypeVar("T", bound="KubeModel")
@@ -30,6 +30,12 @@ class KubeModel(BaseModel):
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object: only what was set, so that what came goes back as it was."""
         return self.model_dump(mode="json", exclude_unset=True)
+
+
+def first_problem(error: ValidationError, whole: str) -> str:
+    """Return what is wrong first: the field, or the `whole`, and why; not what stands there."""
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
 
 
 class OwnerReference(KubeModel):
