@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -322,6 +323,28 @@ def test_an_api_that_has_ended_is_no_zombie(own_home: Home) -> None:
         return not psutil.pid_exists(first.pid)
 
     eventually(let_go)
+
+
+def test_threads_that_let_go_of_an_ended_api_do_not_disturb_each_other() -> None:
+    """Each watch asks for the API by itself when it has ended."""
+    threads = 8
+    together = threading.Barrier(threads)
+
+    def reap(_: int) -> None:
+        together.wait(10)
+        launcher._reap()
+
+    before = set(launcher._children)
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(20):
+            for _ in range(threads):
+                child = subprocess.Popen(["true"])
+                os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+                launcher._children.add(child.pid)
+                child.returncode = 0  # or it would be waited for once more
+            assert list(pool.map(reap, range(threads))) == [None] * threads
+
+    assert launcher._children <= before
 
 
 def test_a_process_with_many_open_files_can_start_it(own_home: Home) -> None:
