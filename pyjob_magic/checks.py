@@ -115,7 +115,8 @@ def role(namespace: str, denied: Mapping[Right, Iterable[str]]) -> str:
 def transport(url: str, warnings: Sequence[str]) -> Finding:
     """Judge whether anybody can listen in."""
     if warnings:
-        return Finding("TLS", "warn", "; ".join(warnings), "give the kubeconfig the cluster's CA")
+        remedy = "give the kubeconfig the cluster's CA" if url.startswith("https:") else "use https"
+        return Finding("TLS", "warn", "; ".join(warnings), remedy)
     if url.startswith("https:"):
         return Finding("TLS", "ok", "the server's certificate is checked")
     if re.match(r"http://(localhost|127\.|\[::1\])", url):

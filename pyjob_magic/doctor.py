@@ -88,7 +88,10 @@ class _Examination:
         yield Finding("target", "ok", f"{where}, namespace {self.namespace}")
         if self.target.examine:
             yield checks.transport(self.target.base_url, self.target.warnings)
-            yield from self.target.examine(self.rest, self.namespace)
+            try:
+                yield from self.target.examine(self.rest, self.namespace)
+            except Exception as error:
+                yield _unseen("what else there is", error)
             return
         reachable = self._safely("reachable", self._reach)
         yield from reachable
@@ -118,13 +121,8 @@ class _Examination:
         """Return what a look has found; that it could not look is a finding too."""
         try:
             finding = look()
-        except ForbiddenError:
-            return [Finding(name, "unknown", "not allowed to look")]
-        except PyJobError as error:
-            return [Finding(name, "unknown", str(error))]
-        except Exception as error:  # what answered is no API server, or a strange one
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            return [Finding(name, "unknown", f"what came back makes no sense: {reason}")]
+        except Exception as error:
+            return [_unseen(name, error)]
         return [finding] if finding else []
 
     # -- the looks ----------------------------------------------------------------------------
@@ -190,7 +188,7 @@ class _Examination:
 
     def _trial(self) -> Finding | None:
         dialect = self.target.dialect
-        if not dialect.creation or any(right.resource == "pytorchjobs" for right in self.denied):
+        if not dialect.dry_runs or any(right.resource == "pytorchjobs" for right in self.denied):
             return None
         query = {**dialect.creation, "dryRun": "All"}
         try:
@@ -200,9 +198,13 @@ class _Examination:
         return checks.acceptance(None)
 
     def _pull_secrets(self) -> Finding:
-        kind = {"fieldSelector": "type=kubernetes.io/dockerconfigjson"}
-        secrets = self._items("secrets", kind, _NAMES_ONLY)
-        names = [str(secret["metadata"]["name"]) for secret in secrets]
+        names = [
+            str(secret["metadata"]["name"])
+            for kind in ("dockerconfigjson", "dockercfg")
+            for secret in self._items(
+                "secrets", {"fieldSelector": f"type=kubernetes.io/{kind}"}, _NAMES_ONLY
+            )
+        ]
         return checks.pull_secrets(names, self.pull_secrets)
 
     def _queues(self) -> Finding | None:
@@ -258,6 +260,16 @@ class _Examination:
 
     def _ask(self, method: str, path: str, **content: Any) -> Any:
         return self.rest.ask(f"{method} {path}", method, path, timeout=_SECONDS, **content)
+
+
+def _unseen(name: str, error: Exception) -> Finding:
+    if isinstance(error, ForbiddenError):
+        return Finding(name, "unknown", "not allowed to look")
+    if isinstance(error, PyJobError):
+        return Finding(name, "unknown", str(error))
+    # What answered is no API server, or a strange one.
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return Finding(name, "unknown", f"what came back makes no sense: {reason}")
 
 
 _SMALL = PyTorchJob.from_wire(

@@ -132,6 +132,12 @@ def test_who_could_listen_in(url: str, warnings: list[str], state: str) -> None:
     assert checks.transport(url, warnings).state == state
 
 
+def test_who_sends_nothing_secret_is_told_to_use_tls() -> None:
+    """A better authority would be of no use."""
+    assert checks.transport("http://k8s", ["no credentials are sent"]).remedy == "use https"
+    assert "cluster's CA" in checks.transport("https://k8s", ["not checked"]).remedy
+
+
 def test_a_full_quota_is_a_warning() -> None:
     """Quantities are compared as amounts, not as texts."""
     quota = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from pyjob_magic import connect
 from pyjob_magic.doctor import Report, examine
 from pyjob_magic.findings import Finding
+from pyjob_magic.rest import Rest
 from pyjob_magic.target import Target
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -165,6 +166,35 @@ def test_no_secret_is_read() -> None:
 
     a_report(serve)
 
-    assert [accept.partition(";as=")[2] for accept in accepted] == [
+    assert {accept.partition(";as=")[2] for accept in accepted} == {
         "PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-    ]
+    }
+
+
+@pytest.mark.parametrize("kind", ["dockerconfigjson", "dockercfg"])
+def test_pull_secrets_of_both_kinds_are_found(kind: str) -> None:
+    """The older one is what OpenShift makes."""
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        if request.url.params.get("fieldSelector") == f"type=kubernetes.io/{kind}":
+            return httpx.Response(200, json={"items": [{"metadata": {"name": "registry"}}]})
+        return a_server(request)
+
+    target = Target("k8s", "https://server", transport=httpx.MockTransport(serve))
+    found = by_check(examine(target, "team-a", now=NOW, pull_secrets=["registry"]))
+
+    assert (found["pull secrets"].state, found["pull secrets"].found) == ("ok", "registry")
+
+
+def test_looks_of_a_target_that_break_off_leave_those_before() -> None:
+    """What nobody has thought of is a line, too."""
+
+    def look(_: Rest, namespace: str) -> Iterator[Finding]:
+        yield Finding("namespace", "ok", namespace)
+        raise KeyError("networks")
+
+    target = Target("cloud", "https://server", examine=look)
+    found = examine(target, "team-a", now=NOW).findings
+
+    assert [finding.check for finding in found][-2:] == ["namespace", "what else there is"]
+    assert found[-1].found == "what came back makes no sense: KeyError: 'networks'"
