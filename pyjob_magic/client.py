@@ -158,7 +158,7 @@ class Client:
         return self._understood(dialect.decode, changed)
 
     def delete_job(self, job: PyTorchJob) -> None:
-        """Delete `job`, not another one of its name; what it owns goes with it."""
+        """Delete `job`, if the server can be told not another one; what it owns goes with it."""
         precise = self.target.dialect.deletes_by_uid and job.metadata.uid
         content: dict[str, Any] = (
             {"json": {"preconditions": {"uid": job.metadata.uid}}} if precise else {}

@@ -272,7 +272,15 @@ class Job:
         return self._set_suspend(False)
 
     def delete(self) -> None:
-        """Delete the job with its replicas and their logs."""
+        """Delete the job with its replicas and their logs.
+
+        Raises
+        ------
+        NotFoundError
+            If it is gone, also when another job has its name by now.
+        """
+        if not self._client.target.dialect.deletes_by_uid:
+            self.refresh()  # the server would take any job of this name for it
         self._client.delete_job(self.manifest)
 
     def card(self) -> Card:

@@ -253,6 +253,17 @@ def test_pods_of_others_are_left_out(by_key: Connection, server: CciServer) -> N
     ]
 
 
+def test_another_job_of_the_name_is_not_deleted(by_key: Connection, server: CciServer) -> None:
+    """CCI cannot be told which one is meant, so it is looked at before."""
+    job = by_key.submit(by_key.build("x = 1", name="mnist", **SIZE))
+    job.delete()
+    by_key.submit(by_key.build("x = 2", name="mnist", **SIZE))
+
+    with pytest.raises(NotFoundError, match="another job has the name 'mnist' by now"):
+        job.delete()
+    assert len(by_key.list()) == 1
+
+
 def test_a_token_that_expires_is_renewed_once(by_token: Connection, server: CciServer) -> None:
     """In the middle of the work, unseen."""
     job = by_token.submit(by_token.build("x = 1", name="mnist", **SIZE))
