@@ -24,7 +24,6 @@ from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import CellOptions
 from pyjob_magic.profiles import NO_PROFILE
 from pyjob_magic.values import count, positive_seconds
-from pyjob_magic.values import namespace as check_namespace
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -242,8 +241,6 @@ class Commands:
     ) -> None:
         if target is None and profile is None:
             raise OptionError("%pytorchjob use", "TARGET or --profile NAME is missing")
-        if namespace is not None:
-            _read("--namespace", check_namespace, namespace)
         open_connection(settings.read().choose(profile), target, namespace, context).close()
         self._target, self._namespace = target, namespace
         self._profile, self._context = profile, context

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pyjob_magic import causes, doctor, fields, inputs, settings
+from pyjob_magic import causes, doctor, fields, inputs, settings, values
 from pyjob_magic._card import FindingTable, JobTable
 from pyjob_magic.client import Client
 from pyjob_magic.errors import (
@@ -54,7 +54,7 @@ def connect(
     Raises
     ------
     OptionError, SettingsError
-        If there is no such target, context or profile, or the settings cannot be.
+        If there is no such target, context or profile, or settings or namespace cannot be.
     TargetError
         If it cannot be found out where the target is, or how to get in.
     """
@@ -75,7 +75,7 @@ def open_connection(
     Raises
     ------
     OptionError
-        If there is no such target or context.
+        If there is no such target or context, or the namespace cannot be.
     TargetError
         If it cannot be found out where the target is, or how to get in.
     """
@@ -86,6 +86,10 @@ def open_connection(
     if own and context in (None, access.context or context):
         namespace = namespace or profile.namespace
     where = resolve(name, with_context(name, access, context))
+    try:
+        values.namespace(namespace or where.namespace)
+    except ValueError as error:
+        raise OptionError("--namespace", str(error)) from None
     return Connection(Client(where, namespace), profile)
 
 
@@ -235,8 +239,9 @@ class Connection:
         try:
             self.client.delete_job(job)
         except PyJobError as left:
+            why = str(error) or "interrupted"
             raise TargetError(
-                f"{error}; PyTorchJob {job.name!r}, which cannot run without it, is left: {left}; "
+                f"{why}; PyTorchJob {job.name!r}, which cannot run without it, is left: {left}; "
                 f"delete it with %pytorchjob delete {job.name}"
             ) from error
 
@@ -282,7 +287,8 @@ def _foreign(manifest: PyTorchJob | Mapping[str, Any]) -> PyTorchJob:
     job = manifest if isinstance(manifest, PyTorchJob) else read(manifest)
     meta = job.metadata
     name = meta.name or (f"{meta.generate_name}{_suffix()}" if meta.generate_name else None)
-    annotations = {SUBMISSION: str(uuid.uuid4()), **(meta.annotations or {})}
+    # One that was fetched bears the annotation of when it was submitted before.
+    annotations = {**(meta.annotations or {}), SUBMISSION: str(uuid.uuid4())}
     known = meta.model_copy(update={"name": name, "annotations": annotations})
     return job.model_copy(update={"metadata": known})
 

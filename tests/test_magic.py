@@ -574,6 +574,14 @@ class TestVerbs:
         with pytest.raises(errors.OptionError, match="--namespace: 'A' is not a namespace"):
             shell.line("use local -n A")
 
+    def test_a_namespace_is_checked_wherever_it_is_said(self, shell: Shell) -> None:
+        """It becomes part of a path."""
+        for line in ("list -n ../../nodes", "delete x -n 'a b'"):
+            with pytest.raises(errors.OptionError, match="is not a namespace"):
+                shell.line(line)
+        with pytest.raises(errors.OptionError, match="--namespace: 'A' is not a namespace"):
+            pyjob_magic.connect(namespace="A")
+
 
 class TestProfiles:
     """Settings in the working directory."""

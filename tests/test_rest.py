@@ -13,6 +13,7 @@ import pytest
 from pyjob_magic import errors
 from pyjob_magic.client import Client
 from pyjob_magic.connection import Connection
+from pyjob_magic.manifest import SUBMISSION
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.rest import PATIENCE, Rest
 from pyjob_magic.target import Target
@@ -273,6 +274,19 @@ def test_foreign_manifests_are_known_again_too(meta: dict[str, str]) -> None:
 
     assert job.name.startswith("theirs")
     assert list(cluster.stored) == [job.name]
+
+
+def test_a_fetched_job_that_is_sent_again_is_another_submission() -> None:
+    """Else the one that was fetched would be taken for it."""
+    cluster = Cluster()
+    connection = cluster.connection()
+    first = connection.submit({**SEED, "metadata": {"name": "one"}}).manifest
+    cluster.stored.clear()
+
+    again = connection.submit(first).manifest
+
+    marks = [(job.metadata.annotations or {})[SUBMISSION] for job in (first, again)]
+    assert marks[0] != marks[1]
 
 
 def test_who_gives_up_says_that_the_job_may_be_there() -> None:
