@@ -37,8 +37,10 @@ def target(access: Access, *, root: Path = incluster.ROOT) -> Target:
     TargetError
         If there is no kubeconfig and no service account, or what they say cannot be used.
     """
-    read = files.revision(access.kubeconfig)
+    # Looked at before they are read: what is replaced meanwhile counts as changed.
+    configs = files.revision(files.paths(access.kubeconfig))
     context = _context(access, root)
+    pems = files.revision(context.files)
     cluster = context.cluster
     server = _url(cluster)
     transport = ClusterTransport(
@@ -55,7 +57,10 @@ def target(access: Access, *, root: Path = incluster.ROOT) -> Target:
         auth=None if silent else auth,
         transport=transport,
         warnings=tuple(_warnings(cluster, silent=silent)),
-        is_outdated=lambda: files.revision(access.kubeconfig) != read,
+        is_outdated=lambda: (
+            files.revision(files.paths(access.kubeconfig)) != configs
+            or files.revision(context.files) != pems
+        ),
     )
 
 
@@ -93,6 +98,11 @@ def _url(cluster: Cluster) -> httpx.URL:
         url = httpx.URL(scheme + cluster.server)
     except httpx.InvalidURL:
         url = httpx.URL()
+    if url.userinfo:  # it would be shown with every error
+        raise TargetError(
+            "server of the kubeconfig: its URL holds a name or password; put them to the user, as "
+            "username and password"
+        )
     if url.scheme not in ("http", "https") or not url.host:
         raise TargetError(f"server of the kubeconfig: {cluster.server!r} is no URL of a server")
     return url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from pyjob_magic.errors import TargetError
@@ -28,9 +29,9 @@ def load(said: str | None) -> Kubeconfig:
     return Kubeconfig.merge(_read(path) for path in paths(said))
 
 
-def revision(said: str | None) -> tuple[object, ...]:
-    """Return what changes when one of the kubeconfigs does."""
-    return tuple((path, _stamp(path)) for path in paths(said))
+def revision(files: Iterable[Path]) -> tuple[object, ...]:
+    """Return what changes when one of the files does."""
+    return tuple((path, _stamp(path)) for path in files)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

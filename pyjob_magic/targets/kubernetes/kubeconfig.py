@@ -84,6 +84,12 @@ class Context:
     user: User = User()  # nobody
     namespace: str = ""
 
+    @property
+    def files(self) -> list[Path]:
+        """What it names: certificates and keys, which may be replaced."""
+        pems = (self.cluster.authority, self.user.certificate, self.user.key)
+        return [pem.file for pem in pems if pem.file]
+
 
 @dataclass(frozen=True)
 class Kubeconfig:
@@ -110,7 +116,7 @@ class Kubeconfig:
             mark = error.problem_mark
             where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
             raise TargetError(f"kubeconfig {file}: the file is no valid YAML{where}") from None
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):  # the latter for a tag that its text does not fit
             raise TargetError(f"kubeconfig {file}: the file is no valid YAML") from None
         whole = Entry({} if content is None else content, file)
         return cls(

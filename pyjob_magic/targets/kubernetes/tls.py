@@ -49,17 +49,17 @@ def present(tls: ssl.SSLContext, certificate: bytes, key: bytes, what: str) -> N
         If certificate and key are none or do not belong together; `what` names them.
     """
     # OpenSSL reads nothing but files. This one has mode 0600 and is gone at once.
-    with tempfile.NamedTemporaryFile(prefix="pyjob-", suffix=".pem") as file:
-        file.write(certificate + b"\n" + key)
-        file.flush()
-        try:
+    try:
+        with tempfile.NamedTemporaryFile(prefix="pyjob-", suffix=".pem") as file:
+            file.write(certificate + b"\n" + key)
+            file.flush()
             tls.load_cert_chain(file.name, password=_no_password)
-        except ssl.SSLError as error:
-            mixed = error.reason == "KEY_VALUES_MISMATCH"
-            reason = "its key is another one's" if mixed else "it is no PEM with a key in PEM"
-            raise TargetError(f"{what} cannot be used: {reason}") from None
-        except ValueError as error:
-            raise TargetError(f"{what} cannot be used: {error}") from None
+    except ssl.SSLError as error:
+        mixed = error.reason == "KEY_VALUES_MISMATCH"
+        reason = "its key is another one's" if mixed else "it is no PEM with a key in PEM"
+        raise TargetError(f"{what} cannot be used: {reason}") from None
+    except (OSError, ValueError) as error:  # no room for the file; a key with a password
+        raise TargetError(f"{what} cannot be used: {error}") from None
 
 
 def _no_password() -> str:
@@ -68,8 +68,10 @@ def _no_password() -> str:
 
 def _trust(tls: ssl.SSLContext, authority: Pem) -> None:
     where = authority.file or "certificate-authority-data"
+    # Between the certificates, bundles have names of authorities in any script.
+    pem = read(authority, "certificate-authority").decode("ascii", errors="ignore")
     try:
-        tls.load_verify_locations(cadata=read(authority, "certificate-authority").decode("ascii"))
+        tls.load_verify_locations(cadata=pem)
     except (ssl.SSLError, ValueError):
         raise TargetError(f"certificate-authority: {where} holds no certificate") from None
 

@@ -89,6 +89,7 @@ class TestFiles:
             ("SECRET", "the file is a str, no mapping"),
             ("- SECRET", "the file is a list, no mapping"),
             ("a: \0", "the file is no valid YAML"),
+            ("a: !!int SECRET", "the file is no valid YAML"),
             ("users: SECRET", "the file has no list as users"),
             ("contexts: [SECRET]", r"contexts\[0\] is a str, no mapping"),
             ("contexts: [{context: {}}]", r"contexts\[0\] has no name"),

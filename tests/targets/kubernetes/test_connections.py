@@ -46,6 +46,15 @@ def test_authority(cluster: Cluster, tmp_path: Path, enter: Enter, how: str) -> 
     assert enter(kubeconfig(tmp_path / "config", cluster, TOKEN, **trust)).list_jobs() == []
 
 
+def test_authority_with_its_name(cluster: Cluster, tmp_path: Path, enter: Enter) -> None:
+    """Bundles have names between the certificates, in any script."""
+    cluster.accept("tok-1")
+    (tmp_path / "ca.pem").write_text(f"# Autorité, 認証局\n{ca_pem()}", encoding="utf-8")
+    trust: Json = {"certificate-authority": "ca.pem"}
+
+    assert enter(kubeconfig(tmp_path / "config", cluster, TOKEN, **trust)).list_jobs() == []
+
+
 def test_authority_that_is_signed_by_another(tmp_path: Path, enter: Enter) -> None:
     """It is trusted by itself, as by kubectl."""
     intermediate = trustme.CA().create_child_ca()
@@ -128,6 +137,16 @@ def test_url_that_is_none(tmp_path: Path, enter: Enter, server: str) -> None:
     """It is quoted."""
     with pytest.raises(TargetError, match=f"{re.escape(repr(server))} is no URL of a server"):
         enter(kubeconfig(tmp_path / "config", None, TOKEN, server=server))
+
+
+def test_password_in_the_url_of_the_server(tmp_path: Path, enter: Enter) -> None:
+    """It is not taken, as URLs are shown."""
+    path = kubeconfig(tmp_path / "config", None, TOKEN, server="https://me:SECRET@far")
+
+    with pytest.raises(TargetError, match="put them to the user") as refused:
+        enter(path)
+
+    assert "SECRET" not in str(refused.value)
 
 
 YESTERDAY = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)

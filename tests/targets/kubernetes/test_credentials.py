@@ -161,6 +161,34 @@ def test_no_key_is_left_behind(
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+def test_certificate_that_is_replaced(cluster: Cluster, tmp_path: Path, enter: Enter) -> None:
+    """Who uses the target is told that it was made from another one."""
+    certificate, key = client_certificate("alice")
+    (tmp_path / "crt.pem").write_text(certificate)
+    (tmp_path / "key.pem").write_text(key)
+    user = {"client-certificate": "crt.pem", "client-key": "key.pem"}
+    found = enter(kubeconfig(tmp_path / "config", cluster, user)).target
+    assert not found.is_outdated()
+
+    for name, text in zip(("crt.pem", "key.pem"), client_certificate("bob"), strict=True):
+        (tmp_path / "new").write_text(text)
+        (tmp_path / "new").replace(tmp_path / name)
+
+    assert found.is_outdated()
+
+
+def test_no_room_for_a_key(
+    cluster: Cluster, tmp_path: Path, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the file cannot be written is one line."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    certificate, key = client_certificate("alice")
+    user = {"client-certificate-data": as_data(certificate), "client-key-data": as_data(key)}
+
+    with pytest.raises(TargetError, match="the client certificate of user 'here' cannot be used"):
+        enter(kubeconfig(tmp_path / "config", cluster, user))
+
+
 def encrypted_key() -> str:
     """Return a key that wants a password."""
     return (
