@@ -6,6 +6,7 @@ import argparse
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from string import Formatter
 from typing import Any, NoReturn
 
@@ -13,6 +14,7 @@ from IPython.utils.text import FullEvalFormatter
 
 from pyjob_magic.errors import OptionError
 from pyjob_magic.options import CellOptions, flag, nearest, options
+from pyjob_magic.values import is_secret
 
 # Stand for a value while the line is split, so that no value is split or unquoted.
 _OPEN, _CLOSE = "\ue000", "\ue001"
@@ -84,9 +86,27 @@ def expand(line: str, names: Mapping[str, Any]) -> list[str]:
 
 
 def unexpand(words: Sequence[str]) -> str:
-    """Return a line that `expand` splits into `words`."""
+    """Return a line that `expand` splits into `words`.
+
+    Secret values of ``--env`` are kept out: their places are to be filled in anew, from variables
+    of the notebook with the same names.
+    """
+    head, args = split_arguments(words)
+    told = [_without_secret(before, word) for before, word in pairwise(["", *head])]
+    return " ".join([*told, *(["--", *map(_quoted, args)] if args is not None else [])])
+
+
+def _without_secret(before: str, word: str) -> str:
+    start = "--env=" if word.startswith("--env=") else ""
+    name, _, value = word.removeprefix(start).partition("=")
+    if value and (start or before == "--env") and is_secret(name):
+        return f"{start}{_quoted(name)}={{{name}}}"
+    return _quoted(word)
+
+
+def _quoted(word: str) -> str:
     # Quotes keep a dollar from being filled in, but not braces.
-    return shlex.join(words).replace("{", "{{").replace("}", "}}")
+    return shlex.quote(word).replace("{", "{{").replace("}", "}}")
 
 
 class _Holding(FullEvalFormatter):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +9,7 @@ from pyjob_magic._card import Rows, Table
 from pyjob_magic.errors import SettingsError
 from pyjob_magic.profiles import Settings
 from pyjob_magic.profiles import Table as SettingsByField
-from pyjob_magic.values import Mount, Toleration
-
-_SECRET = re.compile("TOKEN|PASSWORD|SECRET|KEY", re.IGNORECASE)
+from pyjob_magic.values import Mount, Toleration, is_secret
 
 
 class SettingsTable(Table[tuple[str, ...]]):
@@ -79,7 +76,7 @@ def _text(field: str, value: Any, environment: Mapping[str, str]) -> str:
     if field == "command":
         return f"{value[0]} ..." if len(value) > 1 else str(value[0])
     if field == "env":
-        return ", ".join(f"{k}={'***' if _SECRET.search(k) else v}" for k, v in value.items())
+        return ", ".join(f"{k}={'***' if is_secret(k) else v}" for k, v in value.items())
     if field == "patch":
         return ", ".join(patch if str(patch).startswith("@") else "..." for patch in value)
     if field == "pod_template" and not isinstance(value, str):

@@ -22,6 +22,10 @@ ARGUMENT_BYTES = 131_071
 
 _LONGEST = 2**31 - 1  # seconds: what the API's integers hold
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+# Not the likes of MAX_TOKENS and TOKENIZERS_PARALLELISM.
+_SECRET = re.compile(
+    r"(TOKEN|SECRETS?|PASSW(OR)?DS?|PASSPHRASE|KEYS?|CREDENTIALS?)([-._]|$)", re.IGNORECASE
+)
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -147,6 +151,11 @@ def environment(typed: Any) -> dict[str, str]:
         if _set_by_operator(name):
             raise ValueError(f"{name} is set by the training operator, which would override it")
     return env
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable of this name is likely to hold what nobody should see."""
+    return _SECRET.search(name) is not None
 
 
 def arguments(typed: Any) -> list[str]:

@@ -62,6 +62,25 @@ def test_words_come_back_from_the_line_they_make(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["one", "--env", "HF_TOKEN=s3cret"], "one --env HF_TOKEN={HF_TOKEN}"),
+        (["--env=wandb_api_key=s3cret", "-w", "1"], "--env=wandb_api_key={wandb_api_key} -w 1"),
+        (["--env", "DB_PASSWORD=s3cret", "--", "x"], "--env DB_PASSWORD={DB_PASSWORD} -- x"),
+        (["--env", "TOKEN="], "--env TOKEN="),
+        (["--env", "MAX_TOKENS=9"], "--env MAX_TOKENS=9"),
+        (["--env", "TOKENIZERS_PARALLELISM=false"], "--env TOKENIZERS_PARALLELISM=false"),
+        (["--label", "key=value"], "--label key=value"),
+        (["--", "--env", "A_KEY=seen"], "-- --env A_KEY=seen"),
+    ],
+)
+def test_a_remembered_line_holds_no_secret(words: list[str], line: str) -> None:
+    """Its code may be put into a cell again, and the notebook be given to somebody."""
+    assert unexpand(words) == line
+    assert expand(line, {"HF_TOKEN": 1, "wandb_api_key": 1, "DB_PASSWORD": 1})
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
         ("--image {nowhere}", "{nowhere}: NameError: name 'nowhere' is not defined; write {{"),
