@@ -18,6 +18,7 @@ from pyjob_magic import values
 from pyjob_magic.errors import OptionError, SettingsError
 from pyjob_magic.options import JobOptions, flag, nearest, options
 from pyjob_magic.targets import NAMES, Access
+from pyjob_magic.targets.access import CREDENTIALS
 from pyjob_magic.values import Mount
 
 Options = TypeVar("Options", bound=JobOptions)
@@ -25,16 +26,6 @@ Options = TypeVar("Options", bound=JobOptions)
 FILE = "pyjob.toml"
 # With an underscore: access keys are upper-case words, too.
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
-_CREDENTIALS = (
-    "access_key",
-    "secret_key",
-    "security_token",
-    "token",
-    "user",
-    "password",
-    "domain",
-    "project",
-)
 _OPTIONS = {name: option for name, option in options(JobOptions).items() if name != "name"}
 _ACCESS = tuple(entry.name for entry in dataclasses.fields(Access))
 
@@ -51,7 +42,7 @@ class Setting:
         Such as ``pyjob.toml: profiles.gpu.memory``; of values that were merged all of them.
     """
 
-    value: Any
+    value: Any = field(repr=False)  # may be a variable that is secret
     places: tuple[str, ...]
 
 
@@ -342,9 +333,9 @@ def _credentials(value: Any) -> dict[str, str]:
     found = {}
     for key, variable in value.items():
         name = key.replace("-", "_")
-        if name not in _CREDENTIALS:
-            known = ", ".join(_CREDENTIALS)
-            raise ValueError(f"{key} is no credential{nearest(name, _CREDENTIALS)}; known: {known}")
+        if name not in CREDENTIALS:
+            known = ", ".join(CREDENTIALS)
+            raise ValueError(f"{key} is no credential{nearest(name, CREDENTIALS)}; known: {known}")
         if not _VARIABLE.fullmatch(variable):
             raise ValueError(
                 f"{key} must name an environment variable, such as HUAWEICLOUD_SDK_AK; "

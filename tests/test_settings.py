@@ -539,6 +539,16 @@ class TestTheTable:
         assert "HF_TOKEN=***, Api_Key=***, MODE=fast" in text
         assert "vault ..." in text
 
+    def test_its_representation_shows_none_either(self, project: Path) -> None:
+        """It is an attribute of each connection."""
+        (project / "pyjob.toml").write_text(
+            "[profiles.p]\ncommand = ['vault', '--token=hidden-1']\nenv = {HF_TOKEN = 'hidden-2'}\n"
+        )
+
+        profile = settings.read().choose("p")
+
+        assert "hidden" not in f"{profile!r} {profile.access!r}"
+
     def test_what_is_broken_is_told_beside_the_rest(self, project: Path) -> None:
         """One bad profile hides no other."""
         (project / "pyjob.toml").write_text("[profiles.a]\ncpu = 'x'\n[profiles.b]\ncpu = 1\n")

@@ -5,6 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+CREDENTIALS = (
+    "access_key",
+    "secret_key",
+    "security_token",
+    "token",
+    "user",
+    "password",
+    "domain",
+    "project",
+)
+"""What `Access.credentials` may name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
@@ -21,8 +33,7 @@ class Access:
     endpoint, iam_endpoint
         URLs of CCI and of IAM, where they are not those of the region.
     credentials
-        For each credential the environment variable that holds it (``access_key``, ``secret_key``,
-        ``security_token``, ``token``, ``user``, ``password``, ``domain``, ``project``).
+        For each of `CREDENTIALS` that is used, the environment variable that holds it.
     command
         Program and arguments that print the credentials as a JSON object.
     """
@@ -33,4 +44,4 @@ class Access:
     endpoint: str | None = None
     iam_endpoint: str | None = None
     credentials: Mapping[str, str] = field(default_factory=dict)
-    command: tuple[str, ...] = ()
+    command: tuple[str, ...] = field(default=(), repr=False)  # its arguments may be secret

@@ -10,6 +10,8 @@ import pytest
 
 from pyjob_magic.errors import OptionError
 from pyjob_magic.targets import Access
+from pyjob_magic.targets.access import CREDENTIALS
+from pyjob_magic.targets.cci import credentials
 from pyjob_magic.targets.cci.credentials import Keys, Password, Source, Token
 
 PRINT = "import sys; print(open(sys.argv[1]).read()); open(sys.argv[2], 'a').write('x')"
@@ -102,6 +104,11 @@ def test_a_profile_names_other_variables(
     set_all(monkeypatch, TEAM_AK="a", TEAM_SK="b")
     assert isinstance(found := current(access), Keys)
     assert (found.access_key, found.secret_key) == ("a", "b")
+
+
+def test_profiles_may_name_every_credential() -> None:
+    """One list for the files of settings, one with the variables: they agree."""
+    assert tuple(credentials.VARIABLES) == CREDENTIALS
 
 
 def test_a_profile_with_a_wrong_key_is_refused() -> None:
