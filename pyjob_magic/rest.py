@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 
-from pyjob_magic import errors, trust
+from pyjob_magic import errors, trust, unlogged
 from pyjob_magic.models import Status
 from pyjob_magic.target import Target
 
@@ -32,6 +32,7 @@ _LONGEST_PAUSE = 60.0  # seconds that a server may ask for
 _SKEW = 300.0  # seconds by which clocks may differ where credentials are dated
 
 log = logging.getLogger("pyjob_magic")
+unlogged.keep_out("httpcore.socks", "auth=")  # name and password for a proxy
 
 
 class Streams:

@@ -19,7 +19,7 @@ ORDER = [
     ["options", "overlays", "payload"],
     ["edits", "diagnosis", "_card", "dialects"],
     ["manifest", "target", "checks", "fields"],
-    ["trust", "rest", "causes"],
+    ["trust", "unlogged", "rest", "causes"],
     ["informer"],
     ["client"],
     ["targets", "podlog", "keptlogs", "doctor"],

@@ -6,7 +6,6 @@ Source: "IAM API Reference", ``POST /v3/auth/tokens``.
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from pyjob_magic import errors
+from pyjob_magic import errors, unlogged
 from pyjob_magic.models import Status
 from pyjob_magic.targets.cci.credentials import MARGIN, Password, Secret
 
@@ -146,11 +145,4 @@ _HINTS = {
 }
 
 
-class _Unlogged(logging.Filter):
-    """Keeps answers that hold a token out of the debug log of the HTTP library."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "x-subject-token" not in record.getMessage().lower()
-
-
-logging.getLogger("httpcore.http11").addFilter(_Unlogged())
+unlogged.keep_out("httpcore.http11", "x-subject-token")  # a header of the answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import socket
 import sys
@@ -260,6 +261,17 @@ def test_what_is_no_proxy() -> None:
         proxy_for(httpx.URL("https://far"), "ftp://user:secret@proxy")
 
     assert "secret" not in str(caught.value)
+
+
+def test_password_of_a_socks_proxy_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The HTTP library would write it into its debug log."""
+    caplog.set_level(logging.DEBUG)
+    library = logging.getLogger("httpcore.socks")
+
+    library.debug("setup_socks5_connection.started host='far' auth=(b'me', b'SECRET')")
+    library.debug("connect_tcp.started host='far'")
+
+    assert caplog.messages == ["connect_tcp.started host='far'"]
 
 
 def test_socks_without_its_package(
