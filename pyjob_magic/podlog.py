@@ -124,6 +124,9 @@ class PodLog:
             before = self._position
             try:
                 outcome = yield from self._follow()
+                if outcome is _Outcome.RESTARTED:
+                    yield from self._catch_up()
+                    continue
             except errors.TargetError:
                 if not self._answered:
                     raise  # `Rest` has been patient already
@@ -136,11 +139,8 @@ class PodLog:
                 self._clean = False
                 self._finished, self.run = self.run, self.run + 1
                 self._waited = self._pause = 0.0
-            elif outcome is _Outcome.RESTARTED:
-                yield from self._catch_up()
-            else:
-                if outcome is _Outcome.ENDED and self._clean and self._settled:
-                    continue  # it only has to be confirmed
+            elif not (outcome is _Outcome.ENDED and self._clean and self._settled):
+                # Else it only has to be confirmed.
                 shortest = _LIKELY_END if outcome is _Outcome.ENDED else _SHORTEST
                 self._wait(shortest, achieved=self._position != before)
 
@@ -159,7 +159,7 @@ class PodLog:
             self._lines = StampedLines(self._position)
             for chunk in chunks:
                 batch = self._lines.feed(chunk)
-                self._position = self._reached(self._lines)
+                self._position = self._reached(self._lines, self._before)
                 yield from _some(batch)
         self._clean = True
         confirmed = self._confirms(self._lines, self._before)
@@ -172,14 +172,14 @@ class PodLog:
         Proxies end answers as if they were whole. So either the last line has come again, and
         behind it what the answer before had ended with; or the same question had the same answer.
         """
-        before, self._end = self._end, _End(had, self._reached(lines), lines.rest, lines.size)
+        before, self._end = self._end, _End(had, self._reached(lines, had), lines.rest, lines.size)
         same = before is not None and (before.position, before.rest) == self._end[1:3]
         return before == self._end or (same and lines.met)
 
-    def _reached(self, lines: StampedLines) -> Position | None:
-        """Return how far the log has been read."""
+    def _reached(self, lines: StampedLines, had: Position | None) -> Position | None:
+        """Return how far the log has been read by an answer that begins at `had`."""
         reached = lines.position
-        if self._tail is not None and reached and reached.stamp == lines.first:
+        if reached and reached.stamp == lines.first and had is None and self._tail is not None:
             # Lines before those that were asked for may have the same time.
             return reached._replace(lines=sys.maxsize)
         return reached
@@ -242,7 +242,7 @@ class PodLog:
                 self._wait(_SHORTEST, achieved=lines.position != position)
             finally:
                 met |= lines.met  # also where it was cut behind that line
-                position = self._reached(lines)
+                position = self._reached(lines, position)
                 if until is None:
                     self._position = position
 

@@ -191,6 +191,17 @@ def test_old_lines_are_not_asked_for_again() -> None:
     assert ["tailLines" in params for params in node.asked] == [True, False]
 
 
+def test_lines_that_come_after_the_old_ones_are_all_read() -> None:
+    """Also where the answer ends between two that share a time."""
+
+    def say(line: str) -> Step:
+        return lambda node: node.runs.__setitem__(0, node.runs[0] + log(7, line))
+
+    node = Node(say("c"), say("d"), say("e"), set_known(0, ENDED))
+
+    assert read(node, tail=1) == (["b0", "c", "d", "e"], [])
+
+
 def test_what_was_asked_for_since() -> None:
     node = Node(set_known(0, ENDED))
     read(node)
