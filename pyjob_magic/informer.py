@@ -158,6 +158,7 @@ class Informer:
                 f"{self._rest.target.name} answered what cannot be understood when asked to watch "
                 f"{self._what}: {error!r}"
             )
+            failure.__cause__ = error
             self._tell_all(run, News.FAILED, failure)
 
     def _listed(self, run: _Run, objects: Iterable[Wire]) -> None:

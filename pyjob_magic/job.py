@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, overload
@@ -11,6 +12,7 @@ from pyjob_magic._card import Card, EventTable
 from pyjob_magic.client import Client
 from pyjob_magic.errors import (
     EndedError,
+    ForbiddenError,
     JobFailedError,
     JobTimeoutError,
     ManifestError,
@@ -311,7 +313,9 @@ class Job:
         """
         current = self.manifest.status.current
         reason = (current.message if current else None) or "no reason was given"
-        failed = {**seen, **{pod.name: pod for pod in diagnosis.failed(self.replicas())}}
+        failed = dict(seen)
+        with contextlib.suppress(ForbiddenError):  # the failure itself must still be told
+            failed |= {pod.name: pod for pod in diagnosis.failed(self.replicas())}
         logs = {pod.name: ends.get(pod.replica) or self._log_end(pod) for pod in failed.values()}
         first = diagnosis.failed_first([*failed.values()], logs)
         if first is None:
@@ -327,7 +331,9 @@ class Job:
 
     def _failure_by_events(self, reason: str) -> JobFailedError:
         """Return why the job failed where no replica is left that could be blamed."""
-        events = self.events()
+        events = EventTable([])
+        with contextlib.suppress(ForbiddenError):
+            events = self.events()
         if found := diagnosis.blamed(events, self.name):
             replica, how = found
             log = self._log(replica, None, diagnosis.LOG_LINES).rstrip("\n")

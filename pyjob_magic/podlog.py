@@ -90,7 +90,8 @@ class PodLog:
         self._lines = StampedLines()
         self._before: Position | None = None  # where the last answer began
         self._answered = self._clean = False  # whether that one came, and did not break off
-        self._end: _End | None = None  # of the last answer that did not break off
+        self._last = ""  # line that was read, with its time
+        self._end: tuple[Position | None, bytes] | None = None  # that did not fit, and where
         self._pause, self._waited = 0.0, 0.0
 
     @property
@@ -124,6 +125,11 @@ class PodLog:
             before = self._position
             try:
                 outcome = yield from self._follow()
+                if outcome is _Outcome.RESTARTED:
+                    yield from self._catch_up()
+                    continue
+                if self._settled and self._confirms(self._lines):
+                    outcome = _Outcome.READ
             except errors.TargetError:
                 if not self._answered:
                     raise  # `Rest` has been patient already
@@ -131,22 +137,17 @@ class PodLog:
             except errors.ApiError as error:
                 outcome = self._judge(error)
             if outcome is _Outcome.READ:
-                yield from _some(self._lines.finish())
+                yield from self._some(self._lines.finish())
                 self._lines, self._end, self._tail = StampedLines(), None, None
                 self._clean = False
                 self._finished, self.run = self.run, self.run + 1
                 self._waited = self._pause = 0.0
-            elif outcome is _Outcome.RESTARTED:
-                yield from self._catch_up()
             else:
-                if outcome is _Outcome.ENDED and self._clean and self._settled:
-                    continue  # it only has to be confirmed
                 shortest = _LIKELY_END if outcome is _Outcome.ENDED else _SHORTEST
                 self._wait(shortest, achieved=self._position != before)
 
     def _follow(self) -> Generator[Batch, None, _Outcome]:
         """Yield what is new of the run until the answer ends; return how that was."""
-        settled = self._settled
         self._answered, clean, self._clean = False, self._clean, False
         with self._client.stream_log(
             self.pod.name, self._streams, tail=self._tail, since=self._position
@@ -159,27 +160,32 @@ class PodLog:
             self._lines = StampedLines(self._position)
             for chunk in chunks:
                 batch = self._lines.feed(chunk)
-                self._position = self._reached(self._lines)
-                yield from _some(batch)
+                self._position = self._reached(self._lines, self._before)
+                yield from self._some(batch)
         self._clean = True
-        confirmed = self._confirms(self._lines, self._before)
-        # If it was not known to be over, perhaps not the log has ended, but only the answer.
-        return _Outcome.READ if settled and confirmed else _Outcome.ENDED
+        return _Outcome.ENDED
 
-    def _confirms(self, lines: StampedLines, had: Position | None) -> bool:
-        """Whether an answer that has ended shows that the log was read to its end.
+    def _confirms(self, lines: StampedLines, *, previous: bool = False) -> bool:
+        """Whether the log of a run that is over was read to its end.
 
-        Proxies end answers as if they were whole. So either the last line has come again, and
-        behind it what the answer before had ended with; or the same question had the same answer.
+        Perhaps not the log has ended, but only the answer: proxies do that. So the last line is
+        asked for. Where it is another one twice, though nothing more came in between, so be it.
         """
-        before, self._end = self._end, _End(had, self._reached(lines), lines.rest, lines.size)
-        same = before is not None and (before.position, before.rest) == self._end[1:3]
-        return before == self._end or (same and lines.met)
+        run = Run.of(self.pod)
+        if not previous and run is not None and run.number > self.run:
+            return False  # it would be that of the next run
+        with self._client.stream_log(
+            self.pod.name, self._streams, tail=1, previous=previous
+        ) as chunks:
+            last = b"".join(chunks)
+        expected = lines.rest.decode(errors="replace") or self._last
+        before, self._end = self._end, (lines.position, last)
+        return last.decode(errors="replace") == expected or before == self._end
 
-    def _reached(self, lines: StampedLines) -> Position | None:
-        """Return how far the log has been read."""
+    def _reached(self, lines: StampedLines, had: Position | None) -> Position | None:
+        """Return how far the log has been read by an answer that begins at `had`."""
         reached = lines.position
-        if self._tail is not None and reached and reached.stamp == lines.first:
+        if reached and reached.stamp == lines.first and had is None and self._tail is not None:
             # Lines before those that were asked for may have the same time.
             return reached._replace(lines=sys.maxsize)
         return reached
@@ -232,9 +238,9 @@ class PodLog:
                 ) as chunks:
                     self._answered = True
                     for chunk in chunks:
-                        yield from _some(lines.feed(chunk))
-                if self._confirms(lines, position):
-                    yield from _some(lines.finish())
+                        yield from self._some(lines.feed(chunk))
+                if self._confirms(lines, previous=True):
+                    yield from self._some(lines.finish())
                     return met or lines.met
             except errors.TargetError:
                 if not self._answered or self._streams.closed:
@@ -242,7 +248,7 @@ class PodLog:
                 self._wait(_SHORTEST, achieved=lines.position != position)
             finally:
                 met |= lines.met  # also where it was cut behind that line
-                position = self._reached(lines)
+                position = self._reached(lines, position)
                 if until is None:
                     self._position = position
 
@@ -284,6 +290,11 @@ class PodLog:
         run = Run.of(self.pod)
         return self._gone or (run is not None and (run.ended or run.number > self.run))
 
+    def _some(self, batch: Batch) -> Iterator[Batch]:
+        if batch.lines:
+            self._last = batch.raw[batch.raw.rfind("\n", 0, -1) + 1 :]
+            yield batch
+
     def _waits_after_end(self) -> bool:
         container = self.pod.main_container
         return container is not None and container.state.waiting is not None
@@ -310,22 +321,8 @@ def _first_run(pod: Pod) -> int:
     return run.number if container.state.waiting else max(0, run.number - 1)
 
 
-class _End(NamedTuple):
-    """How an answer has ended: what was asked for, and how far it went."""
-
-    had: Position | None
-    position: Position | None
-    rest: bytes
-    size: int
-
-
 class _Outcome(Enum):
     READ = auto()  # the run has ended, and there is no more of its log
     ENDED = auto()  # the answer has ended, or there was none yet
     CUT = auto()  # the answer has broken off
     RESTARTED = auto()  # the pod has gone on to another run
-
-
-def _some(batch: Batch) -> Iterator[Batch]:
-    if batch.lines:
-        yield batch

@@ -69,8 +69,6 @@ class StampedLines:
         """The time of the first line that was not left out."""
         self.met = False
         """Whether the last line that was had before has come again."""
-        self.size = 0
-        """How many bytes have come."""
         self._had = had
         self._until = until
         self._passed = 0  # lines that were had before and share the time of the last of them
@@ -83,7 +81,6 @@ class StampedLines:
 
     def feed(self, chunk: bytes) -> Batch:
         """Return the whole lines that have come, and are new."""
-        self.size += len(chunk)
         whole, newline, begun = chunk.rpartition(b"\n")
         if not newline:
             self._rest.append(chunk)

@@ -13,7 +13,7 @@ import pytest
 from pyjob_magic import errors
 from pyjob_magic.client import Client
 from pyjob_magic.connection import Connection
-from pyjob_magic.models import ConfigMap, PyTorchJob
+from pyjob_magic.models import ConfigMap, Pod, PyTorchJob
 from pyjob_magic.target import Target
 from tests.data import SEED, read
 
@@ -211,6 +211,14 @@ def test_pods_of_another_job_of_the_same_name_are_left_out() -> None:
     job = PyTorchJob.from_wire({**SEED, "metadata": {"name": "j", "uid": "new"}})
 
     assert [pod.name for pod in a_client(serve).list_pods(job)] == ["j-worker-new"]
+
+
+def test_replicas_without_labels_are_named_by_their_pods() -> None:
+    """A pod's name is the job's and the replica's."""
+    owner = {"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "name": "my-job", "uid": "u"}
+    meta = {"name": "my-job-worker-12", "ownerReferences": [owner]}
+
+    assert Pod.from_wire({"metadata": meta, "spec": {"containers": []}}).replica == "worker-12"
 
 
 @pytest.mark.parametrize(("owner", "adopted"), [("u", True), ("another", False)])

@@ -292,6 +292,24 @@ def test_logs_that_may_not_be_read_do_not_end_the_waiting(
     assert note.startswith("logs of master-0 cannot be read: faulty refused to follow the log")
 
 
+def test_pods_that_may_not_be_seen_do_not_end_the_waiting(
+    client: Client, api: Api, proxy: Proxy
+) -> None:
+    """It is said once; that and how the job has failed is known all the same."""
+    hidden = (api.core("pods"), api.core("events"))
+    proxy.rule = lambda r: Fault(Kind.REFUSE, code=403) if r.path in hidden else None
+    api.submit(a_job(code="import time; time.sleep(0.5); exit(3)"))
+    notes: list[str] = []
+
+    with pytest.raises(errors.JobFailedError, match=r"PyTorchJob 'j' failed: .*failed because"):
+        Job(client, client.get_job("j")).wait(30, on_note=notes.append)
+
+    assert {note.partition(" (403)")[0] for note in notes} == {
+        "faulty refused to list pods",
+        "faulty refused to list the pods of 'j'",
+    }
+
+
 def forgetting(api: Api) -> Callable[[Request], Fault | None]:
     """Return the rule of a cluster: of pods that are gone there are no logs."""
 

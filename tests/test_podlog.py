@@ -184,18 +184,39 @@ def test_a_log_that_may_not_be_read_is_told(code: int) -> None:
 
 def test_old_lines_are_not_asked_for_again() -> None:
     """Also where those that were left out share the time of those that came."""
-    node = Node(set_known(0, ENDED))
+    node = Node(lambda _: None, set_known(0, ENDED))
     node.runs = [log(0, "a", "b", "c").replace(".000000001", ".000000002")]
 
     assert read(node, tail=1) == (["c"], [])
-    assert ["tailLines" in params for params in node.asked] == [True, False]
+    assert ["tailLines" in params for params in node.asked[:2]] == [True, False]
+
+
+def test_lines_that_come_after_the_old_ones_are_all_read() -> None:
+    """Also where the answer ends between two that share a time."""
+
+    def say(line: str) -> Step:
+        return lambda node: node.runs.__setitem__(0, node.runs[0] + log(7, line))
+
+    node = Node(say("c"), say("d"), say("e"), set_known(0, ENDED))
+
+    assert read(node, tail=1) == (["b0", "c", "d", "e"], [])
+
+
+def test_an_answer_that_was_not_whole_is_noticed() -> None:
+    """Also if it looked whole: the last line of a run that is over has to have come."""
+
+    def shorten(node: Node) -> None:
+        node.known = (0, ENDED)
+        node.runs = [log(0, "a0", "b0", "c0") + "2026-01-01T00:00:09Z no newline"]
+
+    assert read(Node(shorten)) == (["a0", "b0", "c0", "no newline"], [])
 
 
 def test_what_was_asked_for_since() -> None:
-    node = Node(set_known(0, ENDED))
+    node = Node(lambda _: None, set_known(0, ENDED))
     read(node)
 
-    assert [params.get("sinceTime") for params in node.asked] == [
+    assert [params.get("sinceTime") for params in node.asked[:2]] == [
         None,
         "2026-01-01T00:00:00.000000001Z",
     ]
