@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, overload
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar, overload
 
 from pyjob_magic import diagnosis, payload
 from pyjob_magic._card import Card, EventTable
@@ -25,6 +24,8 @@ from pyjob_magic.logs import Follower, LogLine, LogText, seen_until, some
 from pyjob_magic.models import JobStatus, Pod, PyTorchJob
 from pyjob_magic.rest import log as logger
 from pyjob_magic.stamps import StampedLines
+
+T = TypeVar("T")
 
 _LINGER = 6.0  # seconds that replicas are waited for when the job itself has ended
 
@@ -288,7 +289,8 @@ class Job:
     def card(self) -> Card:
         """Return a picture of the job with its replicas and events as they are now."""
         self.refresh()
-        return Card(self.manifest, self._place, self.replicas(), self.events())
+        pods, events = _permitted(self.replicas), _permitted(self.events)
+        return Card(self.manifest, self._place, pods, events)
 
     def __repr__(self) -> str:
         return f"Job({self.name!r}, namespace={self.namespace!r}, target={self.target!r})"
@@ -313,9 +315,8 @@ class Job:
         """
         current = self.manifest.status.current
         reason = (current.message if current else None) or "no reason was given"
-        failed = dict(seen)
-        with contextlib.suppress(ForbiddenError):  # the failure itself must still be told
-            failed |= {pod.name: pod for pod in diagnosis.failed(self.replicas())}
+        now = _permitted(self.replicas)  # the failure itself must be told in any case
+        failed = {**seen, **{pod.name: pod for pod in diagnosis.failed(now)}}
         logs = {pod.name: ends.get(pod.replica) or self._log_end(pod) for pod in failed.values()}
         first = diagnosis.failed_first([*failed.values()], logs)
         if first is None:
@@ -331,9 +332,7 @@ class Job:
 
     def _failure_by_events(self, reason: str) -> JobFailedError:
         """Return why the job failed where no replica is left that could be blamed."""
-        events = EventTable([])
-        with contextlib.suppress(ForbiddenError):
-            events = self.events()
+        events = _permitted(self.events)
         if found := diagnosis.blamed(events, self.name):
             replica, how = found
             log = self._log(replica, None, diagnosis.LOG_LINES).rstrip("\n")
@@ -395,3 +394,11 @@ class Job:
     def _gone(self, reason: str) -> NotFoundError:
         action = f"find PyTorchJob {self.name!r}"
         return NotFoundError(action, reason, target=self.target, code=404, reason="NotFound")
+
+
+def _permitted(look: Callable[[], Sequence[T]]) -> Sequence[T]:
+    """Return what a look finds, nothing if it is not allowed: a job is known without it, too."""
+    try:
+        return look()
+    except ForbiddenError:
+        return ()

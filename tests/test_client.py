@@ -283,3 +283,20 @@ def test_notes_on_who_set_which_field_are_left_out() -> None:
     job = a_client(lambda _: httpx.Response(200, json=noted)).get_job("mnist")
 
     assert job.to_wire() == body
+
+
+def test_who_may_only_see_jobs_is_told_how_they_end() -> None:
+    """Replicas and events are evidence; without the right to see them the job is still shown."""
+    failed = {"type": "Failed", "status": "True", "message": "it has reached its limit"}
+    job = {**SEED, "metadata": {"name": "one", "uid": "u"}, "status": {"conditions": [failed]}}
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("pytorchjobs/one"):
+            return httpx.Response(200, json=job)
+        return httpx.Response(403, json={"kind": "Status", "message": "not you", "code": 403})
+
+    found = Connection(a_client(serve)).get("one")
+
+    with pytest.raises(errors.JobFailedError, match="failed: it has reached its limit"):
+        found.wait()
+    assert "it has reached its limit" in str(found.card())
