@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pyjob_magic._magic import PyTorchJobMagics
     from pyjob_magic.connection import Connection
 
+_MOMENT = 2.0  # seconds
 _LINE = re.compile(r"\s*(%%?)pytorchjob\s+(.*)", re.DOTALL)
 
 
@@ -140,17 +143,27 @@ def _files(fragment: str) -> Iterable[str]:
 
 def _replicas(magics: PyTorchJobMagics, words: list[str]) -> Iterable[str]:
     names = [word for word in words[1:] if not word.startswith("-")]
-    try:
-        return _connection(magics, words).get(names[0]).replica_names if names else []
-    except PyJobError:
+    if not names:
         return []
+    return _promptly(lambda: _connection(magics, words).get(names[0]).replica_names)
 
 
 def _job_names(magics: PyTorchJobMagics, words: list[str]) -> Iterable[str]:
-    try:
-        return [job.name for job in _connection(magics, words).list()]
-    except PyJobError:  # a Tab that finds nothing must not print a traceback
-        return []
+    return _promptly(lambda: [job.name for job in _connection(magics, words).list()])
+
+
+def _promptly(find: Callable[[], list[str]]) -> list[str]:
+    """Return what is found in a moment: nobody who has pressed Tab waits for a distant cluster."""
+    found: list[str] = []
+
+    def look() -> None:
+        with contextlib.suppress(PyJobError):  # nor wants to read a traceback
+            found.extend(find())
+
+    looking = threading.Thread(target=look, name="pyjob-tab", daemon=True)
+    looking.start()
+    looking.join(_MOMENT)
+    return found
 
 
 def _connection(magics: PyTorchJobMagics, words: list[str]) -> Connection:

@@ -220,6 +220,8 @@ class Connection:
             error.explain(causes.explain(error.message, error.details, job.to_wire()))
             raise
         except KeyboardInterrupt:
+            if dry_run:
+                raise
             raise DetachedError(
                 f"interrupted while PyTorchJob {job.name!r} was being created; "
                 f"%pytorchjob show {job.name} tells whether it is there"

@@ -249,9 +249,13 @@ class Job:
             raise ManifestError(f"PyTorchJob {self.name!r} was not made from a cell")
         _, source = packed
         if source is None:
-            maps = [v.config_map["name"] for v in spec.volumes or [] if v.config_map]
-            name = next(name for name in maps if name.startswith(f"{self.name}-source-"))
-            return (self._client.get_config_map(name).data or {})[payload.FILE_NAME]
+            maps = [str(v.config_map.get("name")) for v in spec.volumes or [] if v.config_map]
+            ours = (name for name in maps if name.startswith(f"{self.name}-source-"))
+            name = next(ours, None)
+            data = self._client.get_config_map(name).data if name else None
+            if not data or payload.FILE_NAME not in data:
+                raise ManifestError(f"PyTorchJob {self.name!r} has lost the ConfigMap of its code")
+            return data[payload.FILE_NAME]
         return source.decode()
 
     def suspend(self) -> Job:

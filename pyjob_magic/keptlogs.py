@@ -64,7 +64,7 @@ class KeptLogs:
 
     @property
     def _place(self) -> Path:
-        return directory() / Path(self.uid).name
+        return directory() / _plain(self.uid)
 
     def read(self, replica: str) -> Kept | None:
         """Return what is kept of a replica; None if nothing is."""
@@ -86,16 +86,16 @@ class KeptLogs:
         OSError
             If it cannot be written; `BlockingIOError` if somebody else does so.
         """
-        place = self._place / Path(replica).name
+        place = self._place / _plain(replica)
         if not self._place.exists():
             _tidy(directory())
         for path in (directory(), self._place, place):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         most = min(MOST_OF_RUN, MOST_OF_JOB // max(1, self.replicas))
-        return KeptRun(place / f"{Path(pod_uid).name}-{run:04d}.log", most // 2)
+        return KeptRun(place / f"{_plain(pod_uid)}-{run:04d}.log", most // 2)
 
     def _runs(self, replica: str) -> list[Path]:
-        return list((self._place / Path(replica).name).glob("*.log"))
+        return list((self._place / _plain(replica)).glob("*.log"))
 
 
 class KeptRun:
@@ -207,6 +207,13 @@ class Keeper:
         if self._file:
             self._file.close()
             self._file = None
+
+
+def _plain(name: str) -> str:
+    """Check that a name, which a server has said, names no other directory."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise OSError(f"{name!r} is no name for a file")
+    return name
 
 
 def _read(file: Path) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
+import re
 import socket
 import threading
 import time
@@ -213,6 +214,9 @@ class Rest:
             try:
                 response = self._once(action, request, stream=stream)
                 self._has_answered = True
+                if method != "GET":  # else they would come again with every look
+                    for remark in _REMARK.findall(response.headers.get("Warning", "")):
+                        notify(f"{self.target.full_name} remarks: {remark}")
                 return response
             except (errors.TargetError, errors.ApiError) as error:
                 self._has_answered |= isinstance(error, errors.ApiError)
@@ -339,6 +343,10 @@ def _seconds(retry_after: str | None) -> float | None:
 
 def _is_illegal_header(error: Exception) -> bool:
     return isinstance(error, httpx.LocalProtocolError) and str(error).startswith("Illegal header")
+
+
+# What API servers remark, each as: 299 - "text". Source: ``k8s.io/apiserver`` warning.
+_REMARK = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 
 
 def _clock_hint(response: httpx.Response) -> str:

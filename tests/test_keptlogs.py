@@ -61,6 +61,22 @@ def test_one_at_a_time_writes() -> None:
     assert texts("job") == ["1"]
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "../../.ssh", "a/b", "nul\0"])
+def test_a_name_that_leads_elsewhere_is_none(place: Path, name: str) -> None:
+    """Uids and names come from servers."""
+    outside = place.parent / "0000.log"
+    outside.write_text(line(1))
+
+    with pytest.raises(OSError, match="no name for a file"):
+        KeptLogs(name).open("master-0", "pod", 0)
+    with pytest.raises(OSError, match="no name for a file"):
+        KeptLogs("uid").open(name, "pod", 0)
+    with pytest.raises(OSError, match="no name for a file"):
+        KeptLogs("uid").open("master-0", name, 0)
+    assert KeptLogs(name).read("master-0") is None
+    assert KeptLogs("uid").read(name) is None
+
+
 def test_the_last_run_that_said_something_counts() -> None:
     keep("job", line(1), run=0)
     keep("job", line(2), run=1)

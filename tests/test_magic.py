@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -399,6 +400,12 @@ def test_large_source_travels_in_a_config_map_that_goes_with_the_job(shell: Shel
     name = next(v["configMap"]["name"] for v in volumes["volumes"] if "configMap" in v)
     config_map = shell.connection.client.get_config_map(name)
     assert [owner.uid for owner in config_map.metadata.owner_references or []] == [job.uid]
+    client = shell.connection.client
+    path = f"/api/v1/namespaces/{client.namespace}/configmaps/{name}"
+    kind = {"Content-Type": "application/merge-patch+json"}
+    client._rest.send("empty it", "PATCH", path, content='{"data": null}', headers=kind)
+    with pytest.raises(errors.ManifestError, match="'large' has lost the ConfigMap of its code"):
+        job.source()
     job.delete()
     eventually(lambda: gone(shell.connection, name))
 
@@ -681,6 +688,26 @@ class TestTab:
         assert completions(shell, "%pytorchjob show dig") == ["digits-1", "digits-2"]
         assert completions(shell, "%pytorchjob delete digits-1 digits-") == ["digits-2"]
         assert completions(shell, "%pytorchjob show -n elsewhere dig") == []
+
+    def test_a_cluster_that_does_not_answer_keeps_nobody_waiting(
+        self, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A moment is long enough for a Tab; the request itself would take half a minute."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            server = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            kubeconfig = {
+                "clusters": [{"name": "c", "cluster": {"server": server}}],
+                "contexts": [{"name": "c", "context": {"cluster": "c"}}],
+                "current-context": "c",
+            }
+            (tmp_path / "config").write_text(json.dumps(kubeconfig))
+            monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+
+            assert completions(shell, "%pytorchjob show --on kubernetes dig") == []
+            asking = [t for t in threading.enumerate() if t.name == "pyjob-tab"]
+            assert asking
+        for thread in asking:
+            thread.join()
 
     def test_replicas_of_a_job(self, shell: Shell) -> None:
         shell.cell("two --workers 1")

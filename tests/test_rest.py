@@ -159,6 +159,21 @@ def test_a_header_that_cannot_be_sent_is_not_shown() -> None:
     assert "SECRET" not in "".join(traceback.format_exception(failed.value))
 
 
+def test_what_a_server_remarks_is_passed_on() -> None:
+    """Once for what was changed; looks are made too often for that."""
+    remarks = '299 - "unknown field \\"spec.x\\"", 299 - "v1 is deprecated"'
+    server = Server(httpx.Response(201, json={}, headers={"Warning": remarks}))
+    rest = server.rest()
+
+    ask(rest, "POST")
+    ask(rest, "GET")
+
+    assert server.notes == [
+        'k8s remarks: unknown field \\"spec.x\\"',
+        "k8s remarks: v1 is deprecated",
+    ]
+
+
 # -- what is created -----------------------------------------------------------------------------
 
 

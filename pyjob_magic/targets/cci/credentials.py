@@ -134,8 +134,8 @@ class Source:
 
     def _from_command(self) -> Mapping[str, str]:
         with self._lock:
-            if self._printed is None or self._now() >= self._printed.end - MARGIN:
-                self._printed = _run(self._access.command)
+            if self._printed is None or self._now() >= self._printed.renewal:
+                self._printed = _run(self._access.command, self._now())
             return self._printed.said
 
 
@@ -198,10 +198,10 @@ def _refusal(reason: str) -> OptionError:
 @dataclass(frozen=True)
 class _Printed:
     said: Mapping[str, Secret]
-    end: float  # seconds since 1970
+    renewal: float  # when to ask for the next ones, in seconds since 1970
 
 
-def _run(command: tuple[str, ...]) -> _Printed:
+def _run(command: tuple[str, ...], now: float) -> _Printed:
     """Run the command of a profile; what it prints is in no message."""
     program = command[0]
     try:
@@ -222,15 +222,17 @@ def _run(command: tuple[str, ...]) -> _Printed:
             f"the credentials command {program!r} ended with code {ran.returncode}; "
             "run it in a terminal to see why"
         )
-    return _read(program, ran.stdout)
+    return _read(program, ran.stdout, now)
 
 
-def _read(program: str, printed: bytes) -> _Printed:
+def _read(program: str, printed: bytes, now: float) -> _Printed:
     what = f"the credentials command {program!r} must print a JSON object of"
     try:
         wire = json.loads(printed)
         said = {name: Secret(wire[name]) for name in VARIABLES if wire.get(name)}
-        end = wire.get("expires_at")
-        return _Printed(said, datetime.fromisoformat(end).timestamp() if end else float("inf"))
+        expiry = wire.get("expires_at")
+        end = datetime.fromisoformat(expiry).timestamp() if expiry else float("inf")
+        # Shortly before the end, but not so early that it is always there.
+        return _Printed(said, end - min(MARGIN, max(0.0, end - now) / 10))
     except (AttributeError, TypeError, ValueError):
         raise _refusal(f"{what} {', '.join(VARIABLES)} and expires_at (RFC 3339)") from None
