@@ -23,8 +23,9 @@ from pyjob_magic.models import (
     PyTorchJob,
     first_problem,
 )
-from pyjob_magic.rest import Rest, Streams, log
+from pyjob_magic.rest import Rest
 from pyjob_magic.stamps import Position
+from pyjob_magic.streams import Streams, log
 from pyjob_magic.target import Target
 
 T = TypeVar("T")

@@ -25,7 +25,7 @@ from pyjob_magic.manifest import SUBMISSION, SUFFIX_ALPHABET, Manifest, Origin, 
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import JobOptions
 from pyjob_magic.profiles import NO_PROFILE, Profile
-from pyjob_magic.rest import log
+from pyjob_magic.streams import log
 from pyjob_magic.targets import NAMES, Access, resolve, with_context
 
 

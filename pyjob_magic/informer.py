@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 import httpx
 
 from pyjob_magic import errors
-from pyjob_magic.rest import PATIENCE, Rest, Streams
+from pyjob_magic.rest import Rest
+from pyjob_magic.retries import PATIENCE
+from pyjob_magic.streams import Streams
 
 Wire = dict[str, Any]
 

@@ -22,8 +22,8 @@ from pyjob_magic.errors import (
 from pyjob_magic.keptlogs import Keeper, KeptLogs
 from pyjob_magic.logs import Follower, LogLine, LogText, seen_until, some
 from pyjob_magic.models import JobStatus, Pod, PyTorchJob
-from pyjob_magic.rest import log as logger
 from pyjob_magic.stamps import StampedLines
+from pyjob_magic.streams import log as logger
 
 T = TypeVar("T")
 

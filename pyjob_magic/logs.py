@@ -25,8 +25,8 @@ from pyjob_magic.informer import News
 from pyjob_magic.keptlogs import Keeper, KeptLogs
 from pyjob_magic.models import Pod, PyTorchJob
 from pyjob_magic.podlog import PodLog
-from pyjob_magic.rest import Streams, log
 from pyjob_magic.stamps import moment
+from pyjob_magic.streams import Streams, log
 
 _BATCHES = 256  # how far replicas may run ahead of the reader before their streams wait
 _REFRESH = 0.5  # seconds between two tellings of changes

@@ -18,8 +18,8 @@ from typing import NamedTuple
 from pyjob_magic import errors
 from pyjob_magic.client import Client
 from pyjob_magic.models import Pod
-from pyjob_magic.rest import Streams
 from pyjob_magic.stamps import Batch, Position, StampedLines, moment
+from pyjob_magic.streams import Streams
 
 _SHORTEST, _LONGEST = 0.005, 5.0  # seconds before a log is asked for again
 _LIKELY_END = 0.02  # the same, where it seems to be over

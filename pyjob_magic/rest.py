@@ -7,14 +7,9 @@ whoever waits is told. Nothing here knows PyTorchJobs.
 from __future__ import annotations
 
 import contextlib
-import logging
-import random
 import re
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -22,73 +17,14 @@ import httpx
 
 from pyjob_magic import errors, trust, unlogged
 from pyjob_magic.models import Status
+from pyjob_magic.retries import Hope
+from pyjob_magic.streams import Streams, log
 from pyjob_magic.target import Target
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-PATIENCE = 30.0
-"""Seconds for which a server that has answered before may be away, such as to be restarted."""
-
-_ATTEMPTS = 3  # where the server answers, but with an error of its own
-_LONGEST_PAUSE = 60.0  # seconds that a server may ask for
 _SKEW = 300.0  # seconds by which clocks may differ where credentials are dated
 
-log = logging.getLogger("pyjob_magic")
 unlogged.keep_out("httpcore.socks", "auth=")  # name and password for a proxy
-
-
-class Streams:
-    """Open streams of one reader, which another thread can end.
-
-    Parameters
-    ----------
-    notify
-        Is told what keeps the reader waiting, in whatever thread that is found out.
-    """
-
-    def __init__(self, notify: Callable[[str], None] = log.warning) -> None:
-        self.notify = notify
-        self._lock = threading.Lock()
-        self._open: set[httpx.Response] = set()
-        self._closing = threading.Event()
-
-    @property
-    def closed(self) -> bool:
-        """Whether the reader has gone."""
-        return self._closing.is_set()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait, but no longer than the reader is there."""
-        self._closing.wait(seconds)
-
-    @contextlib.contextmanager
-    def opened(self, response: httpx.Response) -> Iterator[None]:
-        """Hold `response` as long as it is read; close it afterwards."""
-        with self._lock:
-            self._open.add(response)
-        if self.closed:
-            _shut_down(response)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._open.discard(response)
-            response.close()
-
-    def close(self) -> None:
-        """End all streams, also those that are opened later."""
-        self._closing.set()
-        with self._lock:
-            for response in self._open:
-                _shut_down(response)
-
-
-def _shut_down(response: httpx.Response) -> None:
-    """End the connection, so that a thread that is blocked in reading it goes on."""
-    stream = response.extensions.get("network_stream")
-    connection = stream.get_extra_info("socket") if stream else None
-    if connection is not None:
-        with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
 
 
 class Rest:
@@ -203,7 +139,7 @@ class Rest:
     ) -> httpx.Response:
         """Send a request until it is answered, or until there is no hope."""
         notify, sleep = (streams.notify, streams.sleep) if streams else (self.notify, self._sleep)
-        hope = _Hope(patient=self._has_answered)
+        hope = Hope(patient=self._has_answered)
         started = self._clock()
         while True:
             # Built anew each time: credentials, and the URL of a target that moves, change.
@@ -292,48 +228,6 @@ class Rest:
         # What was never sent cannot have been done.
         silence.sent = not (lasting or elsewhere or isinstance(error, _NEVER_SENT))
         return silence
-
-
-@dataclass
-class _Hope:
-    """Whether it is worth to send a request again.
-
-    A server that was there a moment ago is given time to come back; one that was never there is
-    taken for a wrong address at once.
-    """
-
-    patient: bool
-    attempts: int = 0
-    lost: bool = False  # whether one of the attempts may have been carried out
-
-    def pause_after(
-        self, error: errors.TargetError | errors.ApiError, waited: float
-    ) -> float | None:
-        """Return the seconds to wait before the next attempt, None if there should be none.
-
-        Parameters
-        ----------
-        waited
-            Seconds since the first attempt began.
-        """
-        self.attempts += 1
-        if isinstance(error, errors.TargetError):
-            self.lost |= error.sent
-            hopeless = not error.passing or not (self.patient or error.sent)
-            if hopeless or waited >= PATIENCE:
-                return None
-            return self._growing()
-        if error.code == 429 or (error.code == 503 and error.retry_after is not None):
-            pause = self._growing() if error.retry_after is None else error.retry_after
-            return None if pause > _LONGEST_PAUSE or waited >= 2 * PATIENCE else pause
-        if error.code in (500, 502, 503, 504) and "request is too large" not in error.message:
-            self.lost = True
-            return None if self.attempts >= _ATTEMPTS else self._growing()
-        return None
-
-    def _growing(self) -> float:
-        # Not all clients at once: those of many notebooks lose the same server.
-        return float(min(5.0, 0.1 * 2**self.attempts) * random.uniform(0.5, 1.0))  # noqa: S311
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -11,8 +11,8 @@ import pytest
 from pyjob_magic.client import Client
 from pyjob_magic.models import Pod
 from pyjob_magic.podlog import PodLog, Run
-from pyjob_magic.rest import Streams
 from pyjob_magic.stamps import moment
+from pyjob_magic.streams import Streams
 from pyjob_magic.target import Target
 
 RUNNING: dict[str, Any] = {"running": {}}

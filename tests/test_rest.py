@@ -15,7 +15,8 @@ from pyjob_magic.client import Client
 from pyjob_magic.connection import Connection
 from pyjob_magic.manifest import SUBMISSION
 from pyjob_magic.models import PyTorchJob
-from pyjob_magic.rest import PATIENCE, Rest
+from pyjob_magic.rest import Rest
+from pyjob_magic.retries import PATIENCE
 from pyjob_magic.target import Target
 from tests.data import SEED
 

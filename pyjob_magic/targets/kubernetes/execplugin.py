@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx
 
 from pyjob_magic.errors import TargetError
-from pyjob_magic.rest import log
+from pyjob_magic.streams import log
 from pyjob_magic.targets.kubernetes.bearer import Flow, header
 from pyjob_magic.targets.kubernetes.execcredential import VERSIONS, ExecCredential
 from pyjob_magic.targets.kubernetes.kubeconfig import Exec

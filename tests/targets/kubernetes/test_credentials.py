@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pyjob_magic.errors import TargetError, UnauthorizedError
-from pyjob_magic.rest import Streams
+from pyjob_magic.streams import Streams
 from tests.targets.kubernetes.cluster import (
     Cluster,
     as_data,
