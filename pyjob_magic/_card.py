@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import Protocol, TypeVar, overload
 
 from pyjob_magic import diagnosis
+from pyjob_magic.diagnosis import Diagnosis
 from pyjob_magic.findings import Finding
 from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
 
@@ -41,12 +42,15 @@ class Card:
         The target it lives on, as people are told it.
     pods, events
         Its replicas and what was said about it, where they were asked for.
+    diagnosis
+        Why it waits or failed, where that is known.
     """
 
     job: PyTorchJob
     target: str
     pods: Sequence[Pod] = ()
     events: Sequence[Event] = field(default=())
+    diagnosis: Diagnosis | None = None
 
     def __str__(self) -> str:
         head = f"PyTorchJob {self.job.name}: {self.job.status.state} ({self._place})"
@@ -55,6 +59,9 @@ class Card:
         parts += [f"  {_printable(note)}" for note in self.notes]
         if self.pods:
             parts += ["", *(f"  {line}" for line in _columns([REPLICA_HEAD, *replicas(self.pods)]))]
+        if self._traceback:
+            lines = map(_printable, [self._traceback_head, *self._traceback.splitlines()])
+            parts += ["", *(f"  {line}" for line in lines)]
         return "\n".join(parts)
 
     def _repr_html_(self) -> str:
@@ -65,6 +72,11 @@ class Card:
         )
         notes = "".join(f"<p class='pyjob-warning'>{escape(note)}</p>" for note in self.notes)
         pods = _table(replicas(self.pods), REPLICA_HEAD) if self.pods else ""
+        if self._traceback:
+            notes += (
+                f"<details><summary>{escape(self._traceback_head)}</summary>"
+                f"<pre>{escape(self._traceback)}</pre></details>"
+            )
         return _framed(f"<header>{head}</header>{notes}{_table(metadata(self.job))}{pods}")
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
@@ -75,17 +87,27 @@ class Card:
         return f"{self.target} / {self.job.metadata.namespace or 'default'}"
 
     @property
+    def _traceback(self) -> str:
+        return self.diagnosis.traceback if self.diagnosis else ""
+
+    @property
+    def _traceback_head(self) -> str:
+        return f"Traceback of {self.diagnosis.replica}" if self.diagnosis else ""
+
+    @property
     def notes(self) -> list[str]:
         """What a reader should know first: why it failed, and what the target could not honour."""
         current = self.job.status.current
         failed = [current.message] if current and current.type == "Failed" else []
+        if self.diagnosis:
+            failed = [str(self.diagnosis)]
         if current and current.type == "Succeeded":
             failed += [
                 f"{pod.replica} {diagnosis.how(pod)}; the job succeeds with its Master all the same"
                 for pod in diagnosis.failed(self.pods)
             ]
         warnings = [event for event in self.events if event.type == "Warning"]
-        matter = _lasting if self.job.status.ended else _first_hand
+        matter = _lasting if self.job.status.ended or self.diagnosis else _first_hand
         told = [event.message for event in warnings if matter(event)]
         return [*dict.fromkeys(note for note in failed + told if note)]
 
@@ -96,7 +118,7 @@ def _first_hand(event: Event) -> bool:
 
 
 def _lasting(event: Event) -> bool:
-    """Whether it still matters when the job has ended: what the target could not honour."""
+    """Whether it matters beside a diagnosis, and at the end: what the target could not honour."""
     return event.involved_object.kind == "PyTorchJob" and not _by_operator(event)
 
 

@@ -198,14 +198,18 @@ class JobFailedError(PyJobError):
         Name of the PyTorchJob.
     reason
         Why, in the operator's words.
+    summary, advice
+        What happened, such as ``worker-1 exited with code 1``, and what to do, where it is known.
     replica
         The replica that failed first, such as ``worker-1``; None if none is known.
-    how
-        How it failed, such as ``exited with code 1``.
     exit_code
         What its process returned; 128 + n after signal n.
     log
         The end of its log.
+    traceback
+        Where its program failed, as Python printed it.
+    cell_line
+        The line of the cell where it did, counted from that of the magic.
     """
 
     def __init__(
@@ -213,22 +217,29 @@ class JobFailedError(PyJobError):
         job: str,
         reason: str,
         *,
+        summary: str = "",
+        advice: str = "",
         replica: str | None = None,
-        how: str = "",
         exit_code: int | None = None,
         log: str = "",
+        traceback: str = "",
+        cell_line: int | None = None,
     ) -> None:
-        what = f"{replica} {how}" if replica else reason
-        super().__init__(f"PyTorchJob {job!r} failed: {what}")
+        told = "; ".join(filter(None, [summary or reason, advice]))
+        super().__init__(f"PyTorchJob {job!r} failed: {told}")
         self.job = job
         self.reason = reason
         self.replica = replica
         self.exit_code = exit_code
         self.log = log
+        self.traceback = traceback
+        self.cell_line = cell_line
 
     def _render_traceback_(self) -> list[str]:
         lines = super()._render_traceback_()
-        if self.log:
+        if self.traceback:
+            lines += [f"Traceback of {self.replica}:", *self.traceback.splitlines()]
+        elif self.log:
             lines += [f"End of the log of {self.replica}:", *self.log.splitlines()]
         return lines
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar, overload
 
 from pyjob_magic import diagnosis, payload
 from pyjob_magic._card import Card, EventTable
 from pyjob_magic.client import Client
+from pyjob_magic.diagnosis import Diagnosis
 from pyjob_magic.errors import (
     EndedError,
     ForbiddenError,
@@ -21,11 +23,13 @@ from pyjob_magic.errors import (
 )
 from pyjob_magic.keptlogs import Keeper, KeptLogs
 from pyjob_magic.logs import Follower, LogLine, LogText, seen_until, some
-from pyjob_magic.models import JobStatus, Pod, PyTorchJob
+from pyjob_magic.manifest import ANNOTATIONS
+from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
 from pyjob_magic.stamps import StampedLines
 from pyjob_magic.streams import log as logger
 
 T = TypeVar("T")
+_Run = tuple[str | None, int]  # uid of a pod and how often it was restarted
 
 _LINGER = 6.0  # seconds that replicas are waited for when the job itself has ended
 
@@ -44,6 +48,7 @@ class Job:
     def __init__(self, client: Client, manifest: PyTorchJob) -> None:
         self._client = client
         self.manifest = manifest
+        self._ends: dict[_Run | None, str] = {}  # of logs that nothing is added to any more
 
     @property
     def name(self) -> str:
@@ -135,9 +140,9 @@ class Job:
         # The logs are read also where nobody wants to see them: when the limit of restarts or the
         # deadline is reached, the operator deletes the replicas that could tell why.
         follower = Follower(
-            self._client, self.manifest, tail=None if on_line else diagnosis.LOG_LINES
+            self._client, self.manifest, tail=None if on_line else diagnosis.READ_LINES
         )
-        ends: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=diagnosis.LOG_LINES))
+        ends: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=diagnosis.READ_LINES))
         for line in follower.lines(
             timeout=timeout, linger=_LINGER, on_change=on_change, on_note=on_note
         ):
@@ -294,7 +299,8 @@ class Job:
         """Return a picture of the job with its replicas and events as they are now."""
         self.refresh()
         pods, events = _permitted(self.replicas), _permitted(self.events)
-        return Card(self.manifest, self._place, pods, events)
+        found = self._diagnose(pods, events, self._missing_ends(pods, events, {}))
+        return Card(self.manifest, self._place, pods, events, found)
 
     def __repr__(self) -> str:
         return f"Job({self.name!r}, namespace={self.namespace!r}, target={self.target!r})"
@@ -321,28 +327,54 @@ class Job:
         reason = (current.message if current else None) or "no reason was given"
         now = _permitted(self.replicas)  # the failure itself must be told in any case
         failed = {**seen, **{pod.name: pod for pod in diagnosis.failed(now)}}
-        logs = {pod.name: ends.get(pod.replica) or self._log_end(pod) for pod in failed.values()}
-        first = diagnosis.failed_first([*failed.values()], logs)
-        if first is None:
-            return self._failure_by_events(reason)
+        events = () if failed else _permitted(self.events)
+        logs = {f"{self.name}-{replica}": end for replica, end in ends.items() if end}
+        pods = [*failed.values()]
+        logs |= self._missing_ends(pods, events, logs)
+        found = self._diagnose(pods, events, logs)
+        if found is None:
+            return JobFailedError(self.name, reason)
+        codes = {pod.replica: diagnosis.exit_code(pod) for pod in pods}
+        log = logs.get(f"{self.name}-{found.replica}", "").split("\n")
         return JobFailedError(
             self.name,
             reason,
-            replica=first.replica,
-            how=diagnosis.how(first),
-            exit_code=diagnosis.exit_code(first),
-            log=logs[first.name],
+            summary=found.summary,
+            advice=found.advice,
+            replica=found.replica,
+            exit_code=codes.get(found.replica or ""),
+            log="\n".join(log[-diagnosis.LOG_LINES :]),
+            traceback=found.traceback,
+            cell_line=found.cell_line,
         )
 
-    def _failure_by_events(self, reason: str) -> JobFailedError:
-        """Return why the job failed where no replica is left that could be blamed."""
-        events = _permitted(self.events)
-        if found := diagnosis.blamed(events, self.name):
-            replica, how = found
-            log = self._log(replica, None, diagnosis.LOG_LINES).rstrip("\n")
-            return JobFailedError(self.name, reason, replica=replica, how=how, log=log)
-        trouble = diagnosis.last_trouble(events)
-        return JobFailedError(self.name, f"{reason}; before that: {trouble}" if trouble else reason)
+    def _diagnose(
+        self, pods: Sequence[Pod], events: Sequence[Event], ends: Mapping[str, str]
+    ) -> Diagnosis | None:
+        """Return why the job waits or failed, as far as it is known."""
+        # Code that was submitted from Python has no line of a magic above it.
+        said = self.manifest.metadata.annotations or {}
+        in_cell = any(f"{ANNOTATIONS}{key}" in said for key in ("line", "cell", "notebook"))
+        return diagnosis.diagnose(
+            self.manifest, pods, events, ends, datetime.now(UTC), below_magic=in_cell
+        )
+
+    def _missing_ends(
+        self, pods: Sequence[Pod], events: Sequence[Event], known: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Return the ends of the logs of replicas that failed, by name of the pod, but `known`."""
+        if self.manifest.status.state == "Succeeded":
+            return {}
+        wanted: dict[str, tuple[str, _Run | None]]
+        wanted = {pod.name: (pod.replica, _run(pod)) for pod in diagnosis.suspects(pods)}
+        blamed = diagnosis.blamed(events, self.name) if self.manifest.status.ended else None
+        if not wanted and blamed:
+            wanted = {f"{self.name}-{blamed[0]}": (blamed[0], None)}
+        return {
+            name: self._log_end(replica, run)
+            for name, (replica, run) in wanted.items()
+            if name not in known
+        }
 
     def _set_suspend(self, suspend: bool) -> Job:
         if (status := self.status).ended:
@@ -389,15 +421,26 @@ class Job:
             keeper.close()
         return "".join(f"{line}\n" for batch in batches for line in batch.lines)
 
-    def _log_end(self, pod: Pod) -> str:
+    def _log_end(self, replica: str, run: _Run | None) -> str:
+        """Return the end of the log of a replica that has ended; of the same `run` asked once."""
+        if run in self._ends:
+            return self._ends[run]
         try:
-            return self._log(pod.replica, None, diagnosis.LOG_LINES).rstrip("\n")
+            end = self._log(replica, None, diagnosis.READ_LINES).rstrip("\n")
         except PyJobError as error:  # the failure itself must still be told
             return f"(no log: {error})"
+        if run:
+            self._ends[run] = end
+        return end
 
     def _gone(self, reason: str) -> NotFoundError:
         action = f"find PyTorchJob {self.name!r}"
         return NotFoundError(action, reason, target=self.target, code=404, reason="NotFound")
+
+
+def _run(pod: Pod) -> _Run:
+    container = pod.main_container
+    return pod.metadata.uid, container.restart_count if container else 0
 
 
 def _permitted(look: Callable[[], Sequence[T]]) -> Sequence[T]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pyjob_magic.diagnosis import blamed, exit_code, failed, failed_first, how, last_trouble
+from pyjob_magic.diagnosis import blamed, exit_code, failed, failed_first, how
 from pyjob_magic.models import Event, Pod
 from pyjob_magic.models.pod import ContainerState, StateTerminated
 
@@ -110,17 +110,6 @@ def test_events_tell_who_failed_where_no_replica_is_left(
 ) -> None:
     """The operator removes replicas, what it said of them stays."""
     assert blamed(events, "j") == found
-
-
-def test_the_last_trouble_of_a_pod_is_told() -> None:
-    """What kept a job from running explains why it missed its deadline."""
-    events = [
-        an_event("Pod", "j-master-0", "FailedScheduling", "Insufficient memory"),
-        an_event("PyTorchJob", "j", "PyTorchJobFailed", "deadline"),
-    ]
-
-    assert last_trouble(events) == "Insufficient memory"
-    assert last_trouble([]) == ""
 
 
 def test_without_a_failure_nobody_is_named() -> None:

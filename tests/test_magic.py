@@ -124,7 +124,7 @@ def test_waiting_cell_ends_with_the_job(shell: Shell) -> None:
 
 
 def test_waiting_cell_fails_with_the_job(shell: Shell) -> None:
-    """The error names the replica that failed and ends with its log."""
+    """The error names the replica that failed and the line of the cell, and ends with why."""
     source = (
         "import os, time\n"
         "if os.environ['RANK'] == '2':\n"
@@ -135,9 +135,13 @@ def test_waiting_cell_fails_with_the_job(shell: Shell) -> None:
     with pytest.raises(errors.JobFailedError) as failed:
         shell.cell("broken --workers 2 --wait", source)
 
-    assert str(failed.value) == "PyTorchJob 'broken' failed: worker-1 exited with code 1"
+    assert str(failed.value) == (
+        "PyTorchJob 'broken' failed: worker-1 exited with code 1: ValueError: no such file "
+        "(line 4 of the cell: raise ValueError('no such file'))"
+    )
+    assert failed.value.cell_line == 4  # people count the line of the magic
     shown = "\n".join(failed.value._render_traceback_())
-    assert "End of the log of worker-1:" in shown
+    assert "Traceback of worker-1:" in shown
     assert 'main.py", line 3, in <module>' in shown
     assert shown.endswith("ValueError: no such file")
 
@@ -183,7 +187,8 @@ def test_failure_is_told_also_where_the_replicas_are_gone(shell: Shell, options:
         shell.cell(f"gone --wait {options}", source)
 
     if "timeout" in options:
-        assert "was active longer than specified deadline" in str(failed.value)
+        assert "was active longer than specified deadline" in failed.value.reason
+        assert "had not ended after 2 s and was stopped; give it more" in str(failed.value)
     else:
         assert "failed: master-0 exited with code 7" in str(failed.value)
         assert set(failed.value.log.splitlines()) == {"so far"}  # of one run or of two
@@ -194,9 +199,10 @@ def test_waiting_tells_why_a_job_cannot_run(shell: Shell) -> None:
     with capture_output() as shown, pytest.raises(errors.JobFailedError) as failed:
         shell.ipython.run_cell_magic("pytorchjob", "big --memory 900Ti --timeout 2s --wait", "1")
 
-    assert "Insufficient memory" in shown.stdout
-    assert "specified deadline; before that: " in str(failed.value)
-    assert "Insufficient memory" in str(failed.value)
+    why = "master-0 can never run on this machine: not enough free memory: the job asks for"
+    assert why in shown.stdout
+    assert f"had not ended after 2 s and was stopped; before that {why}" in str(failed.value)
+    assert str(failed.value).endswith("ask for less with --memory")
 
 
 def test_a_worker_that_fails_after_the_master_is_told(shell: Shell) -> None:
