@@ -53,8 +53,11 @@ def explain_unschedulable(message: str) -> Verdict:
     says, advice = [], []
     for part in reasons.split(", "):
         counted = _COUNTED.match(part)
-        verdict = judge(REASONS, part, {}) or Verdict(part)
-        says.append(f"{counted['count']} have {verdict.says}" if counted else verdict.says)
+        verdict = judge(REASONS, part, {}) or Verdict(f"{part!r}")
+        has = (
+            f"{counted['count']} {'has' if counted['count'] == '1' else 'have'} " if counted else ""
+        )
+        says.append(has + verdict.says)
         advice.append(verdict.advice)
     nodes = f"of {found['all']} node{'' if found['all'] == '1' else 's'} "
     return Verdict(nodes + ", ".join(says), _joined([*advice, "or wait until there is room"]))
