@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -26,16 +27,18 @@ dist.all_reduce(torch.ones(1))
 
 @pytest.fixture
 def connection() -> Iterator[Connection]:
-    with pyjob_magic.connect("local", namespace="diagnosed") as lent:
-        yield lent
-        for job in lent.list():
-            job.delete()
-        eventually(lambda: not lent.list())
+    lent = pyjob_magic.connect("local", namespace="diagnosed")
+    yield lent
+    jobs = lent.list()
+    for job in jobs:
+        job.delete()
+    eventually(lambda: not any(job.replicas() for job in jobs))
+    lent.close()
 
 
-def failure(connection: Connection, source: str, **options: object) -> errors.JobFailedError:
+def failure(connection: Connection, source: str, **options: Any) -> errors.JobFailedError:
     """Run a job to its end; return how it failed."""
-    job = connection.submit(source, name="j", **options)
+    job = connection.submit(connection.build(source, name="j", **options))
     with pytest.raises(errors.JobFailedError) as failed:
         job.wait(60)
     return failed.value
@@ -103,7 +106,8 @@ def test_the_card_begins_with_the_diagnosis(connection: Connection) -> None:
 
 def test_a_job_that_waits_for_a_config_map(connection: Connection) -> None:
     """The card says what is missing instead of the kubelet's words."""
-    job = connection.submit("pass", name="j", mounts=["configmap:nowhere:/conf"])
+    manifest = connection.build("pass", name="j", mounts=["configmap:nowhere:/conf"])
+    job = connection.submit(manifest)
 
     notes = eventually(lambda: [note for note in job.card().notes if "nowhere" in note])
 
