@@ -300,3 +300,35 @@ def test_who_may_only_see_jobs_is_told_how_they_end() -> None:
     with pytest.raises(errors.JobFailedError, match="failed: it has reached its limit"):
         found.wait()
     assert "it has reached its limit" in str(found.card())
+
+
+def test_the_card_of_a_healthy_job_reads_no_log() -> None:
+    """The ends of logs are asked for where a replica has failed, and once for each run."""
+    asked: list[str] = []
+    state: dict[str, Any] = {"running": {}}
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path.rsplit("/", 1)[-1])
+        if asked[-1] == "one":
+            running = {"type": "Running", "status": "True"}
+            status = {"conditions": [running]}
+            job = {**SEED, "metadata": {"name": "one", "uid": "u"}, "status": status}
+            return httpx.Response(200, json=job)
+        if asked[-1] == "log":
+            return httpx.Response(200, text="2026-01-01T00:00:00Z KeyError: 'x'\n")
+        owner = {"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "name": "one", "uid": "u"}
+        pod = {
+            "metadata": {"name": "one-worker-0", "uid": "p", "ownerReferences": [owner]},
+            "spec": {"containers": []},
+            "status": {"containerStatuses": [{"name": "pytorch", "state": state}]},
+        }
+        items = [pod] if asked[-1] == "pods" else []
+        return httpx.Response(200, json={"metadata": {}, "items": items})
+
+    job = Connection(a_client(serve)).get("one")
+    assert job.card().notes == []
+    assert "log" not in asked
+
+    state = {"terminated": {"exitCode": 1}}
+    assert job.card().notes == job.card().notes == ["worker-0 exited with code 1"]
+    assert asked.count("log") == 1
