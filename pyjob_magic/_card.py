@@ -201,7 +201,7 @@ class FindingTable(Table[Finding]):
         return {"text/plain": str(self), "text/html": _framed(table + role)}
 
 
-ROLE_HEAD = "The Role to ask for, with a RoleBinding that gives it to you:"
+ROLE_HEAD = "The Role to ask for:"
 
 
 def metadata(job: PyTorchJob) -> Rows:

@@ -209,7 +209,7 @@ class Job:
             )
         if follow:
             follower = Follower(self._client, self.manifest, replica=replica, tail=tail)
-            return follower.lines(on_note=on_note)
+            return follower.lines(linger=_LINGER, on_note=on_note)
         pods = {pod.replica: pod for pod in self.replicas()}
         seen: dict[str, str] = {}
         if replica is not None:
@@ -279,7 +279,7 @@ class Job:
         return self._set_suspend(False)
 
     def delete(self) -> None:
-        """Delete the job with its replicas and their logs.
+        """Delete the job with its replicas and their logs, those that were kept here too.
 
         Raises
         ------
@@ -289,6 +289,7 @@ class Job:
         if not self._client.target.dialect.deletes_by_uid:
             self.refresh()  # the server would take any job of this name for it
         self._client.delete_job(self.manifest)
+        KeptLogs(self.uid).remove()
 
     def card(self) -> Card:
         """Return a picture of the job with its replicas and events as they are now."""
