@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from pyjob_magic import diagnosis, payload
-from pyjob_magic._card import Card, EventTable
+from pyjob_magic._card import Card, EventTable, MetricTable
 from pyjob_magic.client import Client
 from pyjob_magic.errors import (
     EndedError,
@@ -21,9 +21,13 @@ from pyjob_magic.errors import (
 )
 from pyjob_magic.keptlogs import Keeper, KeptLogs
 from pyjob_magic.logs import Follower, LogLine, LogText, seen_until, some
+from pyjob_magic.metrics import Collector
 from pyjob_magic.models import JobStatus, Pod, PyTorchJob
 from pyjob_magic.stamps import StampedLines
 from pyjob_magic.streams import log as logger
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 T = TypeVar("T")
 
@@ -221,6 +225,35 @@ class Job:
                 for line in self._log(name, pods.get(name), tail, seen).splitlines()
             )
         return LogText(text, seen_until(seen) if seen else "")
+
+    def metrics(self) -> DataFrame | MetricTable:
+        """Return what the replicas have measured, as their logs tell it.
+
+        That is what they print as ``loss=0.5``, as objects of JSON, or as the usual lines of
+        Lightning and of the Hugging Face Trainer, at the step or epoch that the line names.
+
+        Returns
+        -------
+        DataFrame
+            Where pandas is installed: ``replica``, ``name``, ``axis`` (which is ``step``,
+            ``epoch``, or ``ordinal`` where the line names none), ``step`` and ``value``.
+        MetricTable
+            Else a table of the same; its `MetricTable.to_dict` has these columns.
+        """
+        pods = {pod.replica: pod for pod in self.replicas()}
+        seen: dict[str, str] = {}
+        collector = Collector()
+        for name in self.replica_names:
+            for line in self._log(name, pods.get(name), None, seen).split("\n"):
+                collector.take(name, line)
+        if seen:
+            logger.warning(seen_until(seen))
+        table = MetricTable(collector.series)
+        try:
+            from pandas import DataFrame
+        except ImportError:
+            return table
+        return DataFrame(table.to_dict())
 
     def events(self) -> EventTable:
         """Return what the control plane says about the job and its replicas, oldest first."""
