@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar, overload
 from pyjob_magic import diagnosis
 from pyjob_magic.diagnosis import Diagnosis
 from pyjob_magic.findings import Finding
+from pyjob_magic.metrics import Series
 from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
 
 Rows = list[tuple[str, ...]]
@@ -198,6 +199,31 @@ class EventTable(Table[Event]):
         return [_event_row(event) for event in self]
 
 
+class MetricTable(Table[Series]):
+    """What the replicas of a job have measured, one metric of one replica in each row."""
+
+    head = ("metric", "replica", "values", "last", "min", "max", "up to")
+    empty = "no metrics in the logs: print lines such as loss=0.5, or objects of JSON"
+
+    def __init__(self, series: Iterable[Series]) -> None:
+        super().__init__(sorted(series, key=lambda each: each.name))
+
+    def rows(self) -> Rows:
+        """Return what is shown of each metric."""
+        return [_metric_row(series) for series in self]
+
+    def to_dict(self) -> dict[str, list[str] | list[float]]:
+        """Return all values by column, as `pandas.DataFrame` and others take them."""
+        each = [(series, point) for series in self for point in series.points]
+        return {
+            "replica": [series.replica for series, _ in each],
+            "name": [series.name for series, _ in each],
+            "axis": [str(series.axis) for series, _ in each],
+            "step": [point.step for _, point in each],
+            "value": [point.value for _, point in each],
+        }
+
+
 class FindingTable(Table[Finding]):
     """What a look at a target has found, one thing in each row, with the Role that is missing."""
 
@@ -223,7 +249,7 @@ class FindingTable(Table[Finding]):
         return {"text/plain": str(self), "text/html": _framed(table + role)}
 
 
-ROLE_HEAD = "The Role to ask for, with a RoleBinding that gives it to you:"
+ROLE_HEAD = "The Role to ask for:"
 
 
 def metadata(job: PyTorchJob) -> Rows:
@@ -302,6 +328,20 @@ def _event_row(event: Event) -> tuple[str, ...]:
         f"{event.reason or ''}{times}",
         event.involved_object.name or "",
         event.message or "",
+    )
+
+
+def _metric_row(series: Series) -> tuple[str, ...]:
+    values = [point.value for point in series.finite]
+    last = series.points[-1]
+    return (
+        series.name,
+        series.replica,
+        str(len(series.points)),
+        f"{last.value:.6g}",
+        f"{min(values):.6g}" if values else "",
+        f"{max(values):.6g}" if values else "",
+        "" if series.axis == "ordinal" else f"{series.axis} {last.step:.10g}",
     )
 
 

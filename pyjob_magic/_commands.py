@@ -17,8 +17,16 @@ from pyjob_magic._card import Card
 from pyjob_magic._profiles import SettingsTable, in_force, rows
 from pyjob_magic._verbs import usage
 from pyjob_magic.connection import Connection, open_connection
-from pyjob_magic.errors import DetachedError, OptionError, PyJobError, SourceError
+from pyjob_magic.errors import (
+    DetachedError,
+    NotFoundError,
+    OptionError,
+    PyJobError,
+    SourceError,
+    TargetError,
+)
 from pyjob_magic.job import Job
+from pyjob_magic.logs import LogLine
 from pyjob_magic.manifest import ANNOTATIONS, Manifest, load
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import CellOptions
@@ -136,32 +144,50 @@ class Commands:
             self._assign(options.out_job, job)
         handle = display(Card(job.manifest, connection.place), display_id=True)
         if options.wait or options.follow:
-            self._await(job, handle, follow=bool(options.follow))
+            self._await(job, handle, on_line=print if options.follow else None)
 
     def _assign(self, name: str, value: object) -> None:
         self._shell.user_ns[name] = value
 
-    def _await(self, job: Job, handle: DisplayHandle, *, follow: bool) -> None:
+    def _await(
+        self,
+        job: Job,
+        handle: DisplayHandle,
+        *,
+        on_line: Callable[[LogLine], object] | None = None,
+        timeout: float | None = None,
+    ) -> None:
         """Wait for the job's end; whatever comes of it, leave its last state on the card."""
         told: set[str] = set()
+        state = job.manifest.status.state
 
         def refresh() -> None:
             handle.update(job)
 
         def tell() -> None:
+            nonlocal state
             with contextlib.suppress(PyJobError):
-                for note in job.card().notes:
+                card = job.card()
+                if card.job.status.state != state:
+                    state = card.job.status.state
+                    print(f"PyTorchJob {job.name!r}: {state}")
+                for note in card.notes:
                     if note not in told:
                         told.add(note)
                         print(note)
 
         # A terminal cannot change what it has shown: there, what is new is printed.
         on_change = refresh if hasattr(self._shell, "kernel") else tell
+        answers = True
         try:
             with _detaching(job):
-                job.wait(on_line=print if follow else None, on_change=on_change, on_note=print)
+                job.wait(timeout, on_line=on_line, on_change=on_change, on_note=print)
+        except TargetError:
+            answers = False  # nor would it for the card
+            raise
         finally:
-            refresh()
+            if answers:
+                refresh()
 
     # -- the verbs, each with what its parser returns ------------------------------------------
 
@@ -209,12 +235,15 @@ class Commands:
     def wait(self, connection: Connection, name: str, timeout: str | None) -> None:
         limit = None if timeout is None else _read("--timeout", positive_seconds, timeout)
         job = connection.get(name)
-        with _detaching(job):
-            job.wait(limit, on_note=print)
-        display(job)
+        handle = display(Card(job.manifest, connection.place), display_id=True)
+        self._await(job, handle, timeout=limit)
 
     def delete(self, connection: Connection, names: Sequence[str]) -> None:
-        jobs = [connection.get(name) for name in dict.fromkeys(names)]  # all or none
+        try:
+            jobs = [connection.get(name) for name in dict.fromkeys(names)]  # all or none
+        except NotFoundError as error:
+            error.explain(f"{error.message}; nothing was deleted")
+            raise
         for job in jobs:
             job.delete()
             print(f"PyTorchJob {job.name!r} is deleted.")
@@ -240,10 +269,16 @@ class Commands:
         context: str | None,
     ) -> None:
         if target is None and profile is None:
-            raise OptionError("%pytorchjob use", "TARGET or --profile NAME is missing")
-        open_connection(settings.read().choose(profile), target, namespace, context).close()
-        self._target, self._namespace = target, namespace
-        self._profile, self._context = profile, context
+            if namespace is None and context is None:
+                needed = "TARGET, --profile NAME, --context NAME or -n NAMESPACE"
+                raise OptionError("%pytorchjob use", f"{needed} is missing")
+            target, profile = self._target, self._profile
+            context = context or self._context
+        opened = open_connection(settings.read().choose(profile), target, namespace, context)
+        opened.close()
+        self._target, self._namespace, self._profile = target, namespace, profile
+        # What is shown now stays meant, also when another context becomes the current one.
+        self._context = context or opened.client.target.context or None
         connection = self.connection(None, None)
         named = f", profile {connection.profile.name}" if connection.profile.name else ""
         print(f"Jobs go to target {connection.place}, namespace {connection.namespace}{named}.")

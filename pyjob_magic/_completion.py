@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyjob_magic.connection import Connection
 
 _MOMENT = 2.0  # seconds
+_LOOKING = "pyjob-tab"  # name of the thread that looks
 _LINE = re.compile(r"\s*(%%?)pytorchjob\s+(.*)", re.DOTALL)
 
 
@@ -160,7 +161,9 @@ def _promptly(find: Callable[[], list[str]]) -> list[str]:
         with contextlib.suppress(PyJobError):  # nor wants to read a traceback
             found.extend(find())
 
-    looking = threading.Thread(target=look, name="pyjob-tab", daemon=True)
+    if any(thread.name == _LOOKING for thread in threading.enumerate()):
+        return []  # the Tab before still waits for an answer
+    looking = threading.Thread(target=look, name=_LOOKING, daemon=True)
     looking.start()
     looking.join(_MOMENT)
     return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from IPython.core.magic import (
 from pyjob_magic._completion import matcher
 from pyjob_magic._line import cell_parser, expand, read_cell_line, split_arguments, unexpand
 from pyjob_magic._verbs import VERBS, asks_for_help, usage, verb_parser
+from pyjob_magic.errors import DetachedError
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -49,7 +51,8 @@ class PyTorchJobMagics(Magics):
             print(CELL_PARSER.format_help())
             return
         options = read_cell_line(words, CELL_PARSER)
-        self.commands.run(options, cell, unexpand(words))
+        with _in_one_line("%%pytorchjob"):
+            self.commands.run(options, cell, unexpand(words))
 
     @no_var_expand
     @needs_local_scope
@@ -63,6 +66,11 @@ class PyTorchJobMagics(Magics):
             print(usage(verb))
             return None
         values = verb_parser(verb).read(rest)
+        with _in_one_line(f"%pytorchjob {verb}"):
+            self._do(verb, values)
+        return None
+
+    def _do(self, verb: str, values: dict[str, Any]) -> None:
         place = [values.pop(name) for name in ("on", "namespace", "profile", "context")]
         if verb == "use":
             return self.commands.use(values["target"] or place[0], *place[1:])
@@ -89,6 +97,15 @@ The cell is a complete program, which every replica runs as a file. In the line,
 Each verb takes ``-n NAMESPACE``, ``--on TARGET``, ``--context NAME`` and ``--profile NAME``.
 Without a verb: a short overview.
 """  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def _in_one_line(what: str) -> Iterator[None]:
+    """Tell an interrupt in one line, not in the hundred of the HTTP library."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise DetachedError(f"{what} was interrupted") from None
 
 
 def load(shell: InteractiveShell) -> None:

@@ -50,8 +50,11 @@ def in_force(settings: Settings, used: str | None) -> str:
     if used is not None:
         return f"Profile {used} is in force: %pytorchjob use"
     if settings.default is None:
-        return "No profile is in force where none is said"
-    return f"Profile {settings.default.value} is in force: {settings.default.places[0]}"
+        return "Who names no profile gets the defaults only"
+    name, place = settings.default.value, settings.default.places[0]
+    if name not in settings.names:
+        return f"{place} asks for profile {name}, but there is none"
+    return f"Profile {name} is in force: {place}"
 
 
 def _of_table(profile: str, table: SettingsByField, environment: Mapping[str, str]) -> Rows:

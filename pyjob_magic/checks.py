@@ -22,6 +22,8 @@ OPERATOR_NAMESPACE = "kubeflow"
 """Where the operator runs unless somebody moved it. Source: its overlay ``standalone``, v1.9.0."""
 OPERATOR_LABEL = "control-plane=kubeflow-training-operator"
 """Label of its Deployment. Source: ``manifests/base/deployment.yaml``, v1.9.0."""
+ANONYMOUS = "system:anonymous"
+"""Name of whoever has sent no credentials. Source: ``k8s.io/apiserver``, ``user.Anonymous``."""
 LEASE = "1ca428e5.training-operator.kubeflow.org"
 """Lease of the operator that leads, where it is started with ``--leader-elect``.
 
@@ -29,6 +31,7 @@ Source: ``cmd/training-operator.v1/main.go``, v1.9.0.
 """
 
 _INSTALL = "install Kubeflow training-operator 1.9 in the cluster"
+_RBAC = "rbac.authorization.k8s.io"
 _SILENT = 60  # seconds after which a job without a status is nobody's
 
 
@@ -92,8 +95,11 @@ def right(asked: Right, denied: Mapping[str, str]) -> Finding:
     )
 
 
-def role(namespace: str, denied: Mapping[Right, Iterable[str]]) -> str:
-    """Return the Role that is missing, as YAML for whoever may grant it; empty if none is."""
+def role(namespace: str, denied: Mapping[Right, Iterable[str]], user: str = "") -> str:
+    """Return the Role that is missing, as YAML for whoever may grant it; empty if none is.
+
+    With a RoleBinding for the `user`, if it is known who that is.
+    """
     by_resource: dict[tuple[str, str], list[str]] = {}
     for asked, verbs in denied.items():
         by_resource.setdefault((asked.group, asked.name), []).extend(verbs)
@@ -104,12 +110,27 @@ def role(namespace: str, denied: Mapping[Right, Iterable[str]]) -> str:
         for (group, name), verbs in by_resource.items()
     ]
     whole = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "apiVersion": f"{_RBAC}/v1",
         "kind": "Role",
         "metadata": {"name": "pyjob-magic", "namespace": namespace},
         "rules": rules,
     }
-    return str(yaml.safe_dump(whole, sort_keys=False, default_flow_style=None))
+    binding = {
+        **whole,
+        "kind": "RoleBinding",
+        "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": "pyjob-magic"},
+        "subjects": [_subject(user)],
+    }
+    del binding["rules"]
+    documents = [whole, binding] if user else [whole]
+    return str(yaml.safe_dump_all(documents, sort_keys=False, default_flow_style=None))
+
+
+def _subject(user: str) -> dict[str, str]:
+    if user.startswith("system:serviceaccount:"):
+        namespace, name = user.split(":")[2:]
+        return {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+    return {"kind": "User", "name": user, "apiGroup": _RBAC}
 
 
 def transport(url: str, warnings: Sequence[str]) -> Finding:
@@ -124,22 +145,30 @@ def transport(url: str, warnings: Sequence[str]) -> Finding:
     return Finding("TLS", "warn", "none: anybody on the way can read along", "use https")
 
 
-def identity(review: Json) -> Finding:
-    """Judge a SelfSubjectReview."""
-    user = review.get("status", {}).get("userInfo", {})
-    name, groups = user.get("username", ""), user.get("groups") or []
-    if name == "system:anonymous":
+def identity(user: str, groups: Sequence[str], *, sent: bool) -> Finding:
+    """Judge who we are for the server.
+
+    Parameters
+    ----------
+    user, groups
+        What it calls us; empty if it does not tell.
+    sent
+        Whether credentials were sent.
+    """
+    if not user:
+        return Finding("who am I", "unknown", "the server does not tell")
+    if user == ANONYMOUS:
+        if sent:
+            return Finding("who am I", "fail", "nobody: the server does not know the credentials")
         return Finding("who am I", "fail", "nobody: no credentials were sent", "add them")
     told = f", in {', '.join(groups)}" if groups else ""
-    return Finding("who am I", "ok", f"{name}{told}")
+    return Finding("who am I", "ok", f"{user}{told}")
 
 
-def refused_identity(refusal: str) -> Finding:
-    """Judge what a server says that knows no SelfSubjectReview: a refusal may name the user."""
-    named = re.search(r'User "([^"]+)"', refusal)
-    if named is None:
-        return Finding("who am I", "unknown", "the server does not tell")
-    return identity({"status": {"userInfo": {"username": named[1]}}})
+def named(refusal: str) -> str:
+    """Return the user that a refusal names, or nothing: so tell servers too old to be asked."""
+    found = re.search(r'User "([^"]+)"', refusal)
+    return found[1] if found else ""
 
 
 def version(info: Json) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pyjob_magic.edits import QUEUE
 from pyjob_magic.errors import OptionError
 from pyjob_magic.models import PyTorchJob
 
@@ -92,6 +93,8 @@ class CCI(Dialect):
         """Refuse what the operator of 2019 does not have."""
         spec = job.to_wire()["spec"]
         policy = spec.get("runPolicy") or {}
+        if QUEUE in (job.metadata.labels or {}):
+            raise OptionError("--queue", "cci has no Kueue whose queues a job could wait in")
         if policy.get("suspend"):
             raise OptionError("--suspend", _NO_SUSPEND)
         if spec.get("nprocPerNode") not in (None, "1"):

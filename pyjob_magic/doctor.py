@@ -74,6 +74,7 @@ class _Examination:
     now: datetime
     pull_secrets: Sequence[str]
     denied: dict[Right, list[str]] = field(default_factory=dict)
+    user: str = ""  # as the server calls us, where it tells
 
     def __enter__(self) -> _Examination:
         # Connections of its own: how they come about is part of what is looked at.
@@ -98,8 +99,11 @@ class _Examination:
         if any(finding.state == "fail" for finding in reachable):
             return
         yield checks.transport(self.target.base_url, self.target.warnings)
+        known = self._safely("who am I", self._identity)
+        yield from known
+        if any(finding.state == "fail" for finding in known):
+            return  # nobody would be told anything
         looks: list[tuple[str, Callable[[], Finding | None]]] = [
-            ("who am I", self._identity),
             ("server version", lambda: checks.version(self._get("/version"))),
             ("PyTorchJob resource", self._resource),
             ("namespace", self._namespace),
@@ -115,7 +119,7 @@ class _Examination:
             yield from self._safely(name, look)
 
     def role(self) -> str:
-        return checks.role(self.namespace, self.denied)
+        return checks.role(self.namespace, self.denied, self.user)
 
     def _safely(self, name: str, look: Callable[[], Finding | None]) -> list[Finding]:
         """Return what a look has found; that it could not look is a finding too."""
@@ -135,7 +139,9 @@ class _Examination:
             if error.code not in (401, 403):
                 return Finding("reachable", "fail", str(error), "is this a Kubernetes API?")
         except TargetError as error:
-            return Finding("reachable", "fail", str(error), "check address, network and VPN")
+            # What lasts has said itself what to do.
+            remedy = "check address, network and VPN" if error.passing else ""
+            return Finding("reachable", "fail", str(error), remedy)
         milliseconds = 1000 * (time.perf_counter() - started)
         return Finding(
             "reachable", "ok", f"{self.target.base_url} answers in {milliseconds:.0f} ms"
@@ -144,13 +150,16 @@ class _Examination:
     def _identity(self) -> Finding:
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        groups: list[str] = []
         try:
-            return checks.identity(self._post(path, review))
+            info = self._post(path, review)["status"]["userInfo"]
+            self.user, groups = str(info.get("username", "")), info.get("groups") or []
         except UnauthorizedError as error:
             remedy = "renew the credentials of this target"
             return Finding("who am I", "fail", f"not accepted: {error.message}", remedy)
         except (NotFoundError, ForbiddenError) as error:  # before Kubernetes 1.28
-            return checks.refused_identity(error.message)
+            self.user = checks.named(error.message)
+        return checks.identity(self.user, groups, sent=self.target.auth is not None)
 
     def _resource(self) -> Finding:
         return checks.resource(self._get_or_none("/apis/kubeflow.org/v1"))

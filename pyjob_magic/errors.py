@@ -19,7 +19,7 @@
     ├── JobFailedError         a job that was waited for has failed
     ├── JobTimeoutError        a job that was waited for has not ended in time (also a TimeoutError)
     ├── EndedError             the job has ended, so that this cannot be done to it
-    └── DetachedError          the waiting was interrupted; the job goes on
+    └── DetachedError          somebody has interrupted what was waited for; jobs go on
 """
 
 from __future__ import annotations
@@ -253,4 +253,4 @@ class EndedError(PyJobError):
 
 
 class DetachedError(PyJobError):
-    """The waiting for a job was interrupted; the job itself goes on."""
+    """Somebody has interrupted what was waited for, such as the end of a job; jobs go on."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from pyjob_magic import diagnosis, payload
-from pyjob_magic._card import Card, EventTable
+from pyjob_magic._card import Card, EventTable, MetricTable
 from pyjob_magic.client import Client
 from pyjob_magic.diagnosis import Diagnosis
 from pyjob_magic.errors import (
@@ -24,9 +24,13 @@ from pyjob_magic.errors import (
 from pyjob_magic.keptlogs import Keeper, KeptLogs
 from pyjob_magic.logs import Follower, LogLine, LogText, seen_until, some
 from pyjob_magic.manifest import ANNOTATIONS
+from pyjob_magic.metrics import Collector
 from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
 from pyjob_magic.stamps import StampedLines
 from pyjob_magic.streams import log as logger
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 T = TypeVar("T")
 _Run = tuple[str | None, int]  # uid of a pod and how often it was restarted
@@ -214,7 +218,7 @@ class Job:
             )
         if follow:
             follower = Follower(self._client, self.manifest, replica=replica, tail=tail)
-            return follower.lines(on_note=on_note)
+            return follower.lines(linger=_LINGER, on_note=on_note)
         pods = {pod.replica: pod for pod in self.replicas()}
         seen: dict[str, str] = {}
         if replica is not None:
@@ -226,6 +230,35 @@ class Job:
                 for line in self._log(name, pods.get(name), tail, seen).splitlines()
             )
         return LogText(text, seen_until(seen) if seen else "")
+
+    def metrics(self) -> DataFrame | MetricTable:
+        """Return what the replicas have measured, as their logs tell it.
+
+        That is what they print as ``loss=0.5``, as objects of JSON, or as the usual lines of
+        Lightning and of the Hugging Face Trainer, at the step or epoch that the line names.
+
+        Returns
+        -------
+        DataFrame
+            Where pandas is installed: ``replica``, ``name``, ``axis`` (which is ``step``,
+            ``epoch``, or ``ordinal`` where the line names none), ``step`` and ``value``.
+        MetricTable
+            Else a table of the same; its `MetricTable.to_dict` has these columns.
+        """
+        pods = {pod.replica: pod for pod in self.replicas()}
+        seen: dict[str, str] = {}
+        collector = Collector()
+        for name in self.replica_names:
+            for line in self._log(name, pods.get(name), None, seen).split("\n"):
+                collector.take(name, line)
+        if seen:
+            logger.warning(seen_until(seen))
+        table = MetricTable(collector.series)
+        try:
+            from pandas import DataFrame
+        except ImportError:
+            return table
+        return DataFrame(table.to_dict())
 
     def events(self) -> EventTable:
         """Return what the control plane says about the job and its replicas, oldest first."""
@@ -284,7 +317,7 @@ class Job:
         return self._set_suspend(False)
 
     def delete(self) -> None:
-        """Delete the job with its replicas and their logs.
+        """Delete the job with its replicas and their logs, those that were kept here too.
 
         Raises
         ------
@@ -294,6 +327,7 @@ class Job:
         if not self._client.target.dialect.deletes_by_uid:
             self.refresh()  # the server would take any job of this name for it
         self._client.delete_job(self.manifest)
+        KeptLogs(self.uid).remove()
 
     def card(self) -> Card:
         """Return a picture of the job with its replicas and events as they are now."""

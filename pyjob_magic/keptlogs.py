@@ -94,6 +94,11 @@ class KeptLogs:
         most = min(MOST_OF_RUN, MOST_OF_JOB // max(1, self.replicas))
         return KeptRun(place / f"{_plain(pod_uid)}-{run:04d}.log", most // 2)
 
+    def remove(self) -> None:
+        """Forget the logs of the job."""
+        with suppress(OSError):
+            shutil.rmtree(self._place)
+
     def _runs(self, replica: str) -> list[Path]:
         return list((self._place / _plain(replica)).glob("*.log"))
 

@@ -76,7 +76,7 @@ class Origin:
     target: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Manifest:
     """A PyTorchJob ready to be sent, and the source that is too large to travel inside it.
 
@@ -111,6 +111,9 @@ class Manifest:
         """Return the objects that are sent, in their order."""
         config_maps = [self.config_map.to_wire()] if self.config_map else []
         return [self.dialect.encode(self.job), *config_maps]
+
+    def __repr__(self) -> str:
+        return f"Manifest({self.job.name!r})"
 
     def __str__(self) -> str:
         """Return what is sent, as YAML."""
@@ -338,6 +341,8 @@ def _patched(wire: Wire, patch: Any, packed: Payload, config_map: str | None) ->
         read(changed)
     except ManifestError as error:
         raise ManifestError(f"--patch: leaves no PyTorchJob: {error}") from None
+    if not replicas(changed):
+        raise OptionError("--patch", "leaves no replica")
     for kind, spec in replicas(changed).items():
         if not _carries_source(spec["template"]["spec"], before, config_map):
             raise OptionError(

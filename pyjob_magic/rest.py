@@ -7,6 +7,7 @@ whoever waits is told. Nothing here knows PyTorchJobs.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from pyjob_magic.streams import Streams, log
 from pyjob_magic.target import Target
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_SHORTEST_SECRET = 8  # characters; what is shorter may be a word of the answer
 _SKEW = 300.0  # seconds by which clocks may differ where credentials are dated
 
 unlogged.keep_out("httpcore.socks", "auth=")  # name and password for a proxy
@@ -177,12 +179,13 @@ class Rest:
         if response.is_success:
             return response
         response.close()
+        text = _without_credentials(response.text, request)
         try:
-            body = response.json()
+            body = json.loads(text)
         except ValueError:
             body = None
         hint = _clock_hint(response) if response.status_code == 401 else ""
-        refusal = self.refused(action, response.status_code, body, response.text, hint=hint)
+        refusal = self.refused(action, response.status_code, body, text, hint=hint)
         refusal.retry_after = _seconds(response.headers.get("Retry-After"))
         raise refusal
 
@@ -216,6 +219,8 @@ class Rest:
             reason = "a header, such as that of the credentials, holds what cannot be sent"
         if isinstance(error, httpx.ProxyError):
             reason = f"the proxy on the way says {reason}"
+        if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)) and not distrust:
+            reason = f"no connection to {error.request.url.netloc.decode()}: {reason}"
         elsewhere = False
         if isinstance(error, httpx.RequestError) and error.request is not request:
             # At whoever gives out tokens, before anything was asked.
@@ -228,6 +233,15 @@ class Rest:
         # What was never sent cannot have been done.
         silence.sent = not (lasting or elsewhere or isinstance(error, _NEVER_SENT))
         return silence
+
+
+def _without_credentials(text: str, request: httpx.Request) -> str:
+    """Return what was answered without what was sent to prove who we are: gateways repeat it."""
+    for header in ("Authorization", "X-Auth-Token", "X-Security-Token"):
+        for part in re.split(r"[\s,=]+", request.headers.get(header, "")):
+            if len(part) >= _SHORTEST_SECRET:
+                text = text.replace(part, "(hidden)")
+    return text
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -34,6 +34,8 @@ class Target:
         Used where none is said.
     place
         What tells it from others of its name: a context, a region; empty where there is only one.
+    context
+        Name of the kubeconfig's context that it is; empty where there is none.
     auth, transport
         Credentials, and the way to the server where it is no plain URL.
     annotations
@@ -62,6 +64,7 @@ class Target:
     base_url: str
     namespace: str = "default"
     place: str = ""
+    context: str = ""
     auth: httpx.Auth | None = field(default=None, repr=False)
     transport: httpx.BaseTransport | None = field(default=None, repr=False)
     annotations: Mapping[str, str] = field(default_factory=dict)

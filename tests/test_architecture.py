@@ -14,7 +14,7 @@ import pyjob_magic
 PACKAGE = Path(pyjob_magic.__file__).parent
 # Each may import those before it, and nothing behind it.
 ORDER = [
-    ["errors", "quantity", "models", "findings"],
+    ["errors", "quantity", "models", "findings", "metrics"],
     ["values", "stamps"],
     ["options", "overlays", "payload"],
     ["edits", "diagnosis", "_card", "dialects"],
@@ -57,6 +57,7 @@ FREE_OF_IO = [
     "payload",
     "checks",
     "findings",
+    "metrics",
     "retries",
     "stamps",
     "targets/cci/podrules",

@@ -113,9 +113,45 @@ def test_a_server_too_old_for_the_question_names_the_user_all_the_same() -> None
     """Its refusal does."""
     refusal = 'selfsubjectreviews.authentication.k8s.io is forbidden: User "bob" cannot create'
 
-    assert checks.refused_identity(refusal).found == "bob"
-    assert checks.refused_identity(refusal.replace("bob", "system:anonymous")).state == "fail"
-    assert checks.refused_identity("404 page not found").state == "unknown"
+    assert checks.named(refusal) == "bob"
+    assert checks.named("404 page not found") == ""
+
+
+@pytest.mark.parametrize(
+    ("user", "sent", "state", "found"),
+    [
+        ("bob", True, "ok", "bob, in devs"),
+        ("", True, "unknown", "the server does not tell"),
+        ("system:anonymous", False, "fail", "nobody: no credentials were sent"),
+        ("system:anonymous", True, "fail", "nobody: the server does not know the credentials"),
+    ],
+)
+def test_who_we_are_is_what_the_server_says(user: str, sent: bool, state: str, found: str) -> None:
+    """Credentials that it does not know make nobody of us."""
+    finding = checks.identity(user, ["devs"], sent=sent)
+
+    assert (finding.state, finding.found) == (state, found)
+
+
+@pytest.mark.parametrize(
+    ("user", "subject"),
+    [
+        ("bob", {"kind": "User", "name": "bob", "apiGroup": "rbac.authorization.k8s.io"}),
+        (
+            "system:serviceaccount:team-a:notebook",
+            {"kind": "ServiceAccount", "name": "notebook", "namespace": "team-a"},
+        ),
+    ],
+)
+def test_the_role_comes_with_what_gives_it_to_the_user(user: str, subject: dict[str, str]) -> None:
+    """Both can be applied as they are."""
+    role, binding = yaml.safe_load_all(checks.role("team-a", {RIGHTS[0]: ["create"]}, user))
+
+    assert role["kind"] == "Role"
+    assert binding["kind"] == "RoleBinding"
+    assert binding["metadata"] == role["metadata"]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"] == [subject]
 
 
 @pytest.mark.parametrize(

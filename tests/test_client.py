@@ -174,7 +174,8 @@ def test_no_answer_names_target_and_request() -> None:
         a_client(refuse).get_job("mnist")
 
     assert str(failed.value) == (
-        "k8s did not answer when asked to get PyTorchJob 'mnist': Connection refused"
+        "k8s did not answer when asked to get PyTorchJob 'mnist': "
+        "no connection to server: Connection refused"
     )
 
 

@@ -77,6 +77,18 @@ def test_a_name_that_leads_elsewhere_is_none(place: Path, name: str) -> None:
     assert KeptLogs("uid").read(name) is None
 
 
+def test_who_deletes_a_job_forgets_its_logs(place: Path) -> None:
+    """Those of others stay."""
+    keep("one", line(1))
+    keep("two", line(1))
+
+    KeptLogs("one").remove()
+    KeptLogs("never").remove()
+
+    assert texts("one") is None
+    assert texts("two") == ["1"]
+
+
 def test_the_last_run_that_said_something_counts() -> None:
     keep("job", line(1), run=0)
     keep("job", line(2), run=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -646,12 +647,14 @@ class TestProfiles:
 
         rows = [line.split() for line in shown.splitlines()]
         assert ["team", "workers", "1", "pyjob.toml:", "profiles.small.workers"] in rows
-        assert "No profile is in force" in shown
+        assert "Who names no profile gets the defaults only" in shown
 
     def test_a_slip_is_one_line(self, shell: Shell, settings: Path) -> None:
         with pytest.raises(errors.OptionError, match=r"--profile: there is no profile 'smal' .did"):
             shell.cell("one --profile smal", "pass")
-        with pytest.raises(errors.OptionError, match="%pytorchjob use: TARGET or --profile NAME"):
+        with pytest.raises(
+            errors.OptionError, match="%pytorchjob use: TARGET, --profile NAME, --c"
+        ):
             shell.line("use")
         settings.write_text("[profiles.small]\nmemory = '4GB'\n")
         with pytest.raises(errors.SettingsError, match=r"^pyjob.toml: profiles.small.memory: "):
@@ -664,6 +667,55 @@ class TestProfiles:
         assert completions(shell, "%pytorchjob use --profile s") == ["small"]
         settings.write_text("broken")
         assert "small" not in completions(shell, "%pytorchjob use --profile s")
+
+
+@contextlib.contextmanager
+def silent_cluster(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the kubeconfig name a server that takes requests and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        kubeconfig = {
+            "clusters": [{"name": "c", "cluster": {"server": server}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c"}}],
+            "current-context": "c",
+        }
+        (directory / "config").write_text(json.dumps(kubeconfig))
+        monkeypatch.setenv("KUBECONFIG", str(directory / "config"))
+        yield
+
+
+@pytest.mark.parametrize("verb", ["list", "doctor", "show x"])
+def test_an_interrupt_is_one_line(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Also where a request was under way, deep in the HTTP library."""
+    with silent_cluster(tmp_path, monkeypatch):
+        stop = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+        stop.start()
+
+        with pytest.raises(errors.DetachedError, match=f"%pytorchjob {verb[:4]}.* was interrupted"):
+            shell.line(f"{verb} --on kubernetes")
+        stop.join()
+
+
+def test_logs_are_followed_to_the_end_of_the_job_not_of_a_replica_that_hangs(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a cell is that waits."""
+    hangs = "import os, time\nprint('begun')\ntime.sleep(600 * int(os.environ['RANK']))"
+    shell.cell("hangs --workers 1 --clean-pods None --wait", hangs)
+    monkeypatch.setattr("pyjob_magic.job._LINGER", 0.5)
+
+    assert "[master-0] begun" in shell.line("logs hangs --follow")
+
+
+def test_delete_says_that_nothing_was_deleted(shell: Shell) -> None:
+    """All or none."""
+    shell.cell("here")
+
+    with pytest.raises(errors.NotFoundError, match=r"'missing'.*; nothing was deleted"):
+        shell.line("delete here missing")
+    assert shell.names() == ["here"]
 
 
 class TestTab:
@@ -699,16 +751,7 @@ class TestTab:
         self, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A moment is long enough for a Tab; the request itself would take half a minute."""
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            server = f"http://127.0.0.1:{silent.getsockname()[1]}"
-            kubeconfig = {
-                "clusters": [{"name": "c", "cluster": {"server": server}}],
-                "contexts": [{"name": "c", "context": {"cluster": "c"}}],
-                "current-context": "c",
-            }
-            (tmp_path / "config").write_text(json.dumps(kubeconfig))
-            monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
-
+        with silent_cluster(tmp_path, monkeypatch):
             assert completions(shell, "%pytorchjob show --on kubernetes dig") == []
             asking = [t for t in threading.enumerate() if t.name == "pyjob-tab"]
             assert asking

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -158,6 +159,46 @@ def test_a_header_that_cannot_be_sent_is_not_shown() -> None:
 
     assert not server.slept
     assert "SECRET" not in "".join(traceback.format_exception(failed.value))
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "secrets"),
+    [
+        ("Authorization", "Bearer tok-123456789", ["tok-123456789"]),
+        (
+            "Authorization",
+            "SDK-HMAC-SHA256 Access=AK123456, Signature=abcdef01",
+            ["AK123456", "abcdef01"],
+        ),
+        ("X-Auth-Token", "MIIC12345678", ["MIIC12345678"]),
+    ],
+)
+def test_credentials_that_a_gateway_repeats_are_not_shown(
+    header: str, value: str, secrets: list[str]
+) -> None:
+    """What was sent to prove who we are is in no message."""
+
+    class Credentials(httpx.Auth):
+        def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+            request.headers[header] = value
+            yield request
+
+    body = {"kind": "Status", "message": f"bad request: {header}: {value}", "code": 400}
+    server = Server(httpx.Response(400, json=body))
+    server.target = dataclasses.replace(server.target, auth=Credentials())
+
+    with pytest.raises(errors.InvalidError) as refused:
+        ask(server.rest())
+
+    assert "(hidden)" in str(refused.value)
+    for secret in secrets:
+        assert secret not in str(refused.value) + refused.value.message
+
+
+def test_a_connection_that_fails_names_where_it_was_to_go() -> None:
+    """Host and port are what people have mistyped."""
+    with pytest.raises(errors.TargetError, match=r"no connection to server: Connection refused"):
+        ask(Server(REFUSED).rest())
 
 
 def test_what_a_server_remarks_is_passed_on() -> None:

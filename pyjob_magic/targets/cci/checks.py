@@ -25,7 +25,10 @@ def examine(rest: Rest, namespace: str) -> Iterator[Finding]:
     """
     try:
         groups = rest.ask("list the API groups", "GET", "/apis")
-    except (OptionError, UnauthorizedError) as error:
+    except OptionError as error:
+        yield Finding("credentials", "fail", error.reason.removeprefix("cci: "))
+        return
+    except UnauthorizedError as error:
         yield Finding("credentials", "fail", str(error))
         return
     except PyJobError as error:

@@ -54,6 +54,7 @@ def target(access: Access, *, root: Path = incluster.ROOT) -> Target:
         # As kubectl has it: in a pod, its own namespace rather than `default`.
         namespace=context.namespace or incluster.namespace(root) or "default",
         place=context.name,
+        context="" if context.name == incluster.PLACE else context.name,
         auth=None if silent else auth,
         transport=transport,
         warnings=tuple(_warnings(cluster, silent=silent)),

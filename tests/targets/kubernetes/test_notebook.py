@@ -80,15 +80,36 @@ def test_use_of_what_is_not_there(line: Line) -> None:
 
 
 def test_kubeconfig_that_changes(line: Line, tmp_path: Path) -> None:
-    """What it says now holds: somebody has logged in anew, or switched contexts."""
+    """What it says now holds, as when somebody has logged in anew."""
     assert line("use kubernetes").startswith("Jobs go to target kubernetes (safe)")
-    (tmp_path / "a").write_text((tmp_path / "a").read_text().replace("tok-1", "expired"))
+    good = (tmp_path / "a").read_text()
+    (tmp_path / "a").write_text(good.replace("tok-1", "expired"))
     with pytest.raises(UnauthorizedError):
         line("list")
 
-    (tmp_path / "a").unlink()
+    (tmp_path / "a").write_text(good)
 
-    assert "Target kubernetes (open), namespace default" in line("")
+    assert "Target kubernetes (safe)" in line("")
+
+
+def test_only_the_namespace_is_changed(line: Line) -> None:
+    """Target and context stay."""
+    line("use kubernetes --context open")
+
+    assert line("use -n elsewhere").startswith(
+        "Jobs go to target kubernetes (open), namespace elsew"
+    )
+    assert line("use --context safe").startswith("Jobs go to target kubernetes (safe), namespace")
+
+
+def test_another_current_context_is_not_what_was_meant(line: Line, tmp_path: Path) -> None:
+    """Nobody deletes jobs of another cluster because a terminal has switched to it."""
+    line("use kubernetes")
+    (tmp_path / "a").unlink()  # now the context of the other file is the current one
+
+    with pytest.raises(OptionError, match="--context: no context 'safe'"):
+        line("")
+    assert "Target kubernetes (open)" in line("use kubernetes").replace("Jobs go to t", "T")
 
 
 def test_context_without_a_cluster(line: Line) -> None:
