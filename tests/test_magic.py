@@ -670,7 +670,7 @@ class TestProfiles:
 
 
 @contextlib.contextmanager
-def silent_cluster(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def silent_cluster(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """Let the kubeconfig name a server that takes requests and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         server = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -681,7 +681,7 @@ def silent_cluster(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         }
         (directory / "config").write_text(json.dumps(kubeconfig))
         monkeypatch.setenv("KUBECONFIG", str(directory / "config"))
-        yield
+        yield silent
 
 
 @pytest.mark.parametrize("verb", ["list", "doctor", "show x"])
@@ -689,13 +689,20 @@ def test_an_interrupt_is_one_line(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
     """Also where a request was under way, deep in the HTTP library."""
-    with silent_cluster(tmp_path, monkeypatch):
-        stop = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    with silent_cluster(tmp_path, monkeypatch) as server:
+        accepted: list[Any] = []
+
+        def interrupt() -> None:
+            accepted.append(server.accept())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        stop = threading.Thread(target=interrupt)
         stop.start()
 
         with pytest.raises(errors.DetachedError, match=f"%pytorchjob {verb[:4]}.* was interrupted"):
             shell.line(f"{verb} --on kubernetes")
         stop.join()
+        accepted.pop()[0].close()
 
 
 def test_logs_are_followed_to_the_end_of_the_job_not_of_a_replica_that_hangs(
