@@ -82,12 +82,10 @@ def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> It
         return ["default"]
     if words[-1] == "--replica":
         return _replicas(magics, words)
-    if words[-1] == "--on" or words == ["use"]:
+    if words == ["use"]:
         return _targets()
-    if words[-1] == "--context":
-        return _contexts()
-    if words[-1] == "--profile":
-        return _profiles()
+    if words[-1] in _WHERE:
+        return _WHERE[words[-1]]()
     verb = VERBS[words[0]]
     if not verb.takes_job or words[-1].startswith("-"):
         return []
@@ -101,12 +99,8 @@ def _said(words: list[str], *flags: str) -> str | None:
 
 
 def _values(name: str, option: Option, fragment: str) -> Iterable[str]:
-    if name == "--on":
-        return _targets()
-    if name == "--context":
-        return _contexts()
-    if name == "--profile":
-        return _profiles()
+    if name in _WHERE:
+        return _WHERE[name]()
     return _files(fragment) if option.metavar == "FILE" else option.choices
 
 
@@ -129,6 +123,10 @@ def _profiles() -> Iterable[str]:
         return settings.read().names
     except PyJobError:
         return []
+
+
+_WHERE = {"--on": _targets, "--context": _contexts, "--profile": _profiles}
+"""What says where jobs go, for cells and verbs alike, and what is known of it."""
 
 
 def _files(fragment: str) -> Iterable[str]:
