@@ -274,11 +274,14 @@ class Commands:
                 raise OptionError("%pytorchjob use", f"{needed} is missing")
             target, profile = self._target, self._profile
             context = context or self._context
-        opened = open_connection(settings.read().choose(profile), target, namespace, context)
+        chosen = settings.read().choose(profile)
+        opened = open_connection(chosen, target, namespace, context)
         opened.close()
         self._target, self._namespace, self._profile = target, namespace, profile
-        # What is shown now stays meant, also when another context becomes the current one.
-        self._context = context or opened.client.target.context or None
+        # What is shown now stays meant, also when another context becomes the current one. What a
+        # profile names is no such chance: it holds as the profile says, also after an edit.
+        current = None if chosen.access.context else opened.client.target.context
+        self._context = context or current or None
         connection = self.connection(None, None)
         named = f", profile {connection.profile.name}" if connection.profile.name else ""
         print(f"Jobs go to target {connection.place}, namespace {connection.namespace}{named}.")

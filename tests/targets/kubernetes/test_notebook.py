@@ -112,6 +112,20 @@ def test_another_current_context_is_not_what_was_meant(line: Line, tmp_path: Pat
     assert "Target kubernetes (open)" in line("use kubernetes").replace("Jobs go to t", "T")
 
 
+def test_a_profile_that_is_edited_says_where_jobs_go(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its context and its namespace go together."""
+    monkeypatch.chdir(tmp_path)
+    profile = '[profiles.p]\non = "kubernetes"\ncontext = "open"\nnamespace = "ours"\n'
+    (tmp_path / "pyjob.toml").write_text(profile)
+    assert "Jobs go to target kubernetes (open), namespace ours" in line("use --profile p")
+
+    (tmp_path / "pyjob.toml").write_text(profile.replace("open", "safe"))
+
+    assert "Target kubernetes (safe), namespace ours" in line("")
+
+
 def test_context_without_a_cluster(line: Line) -> None:
     """It does not go with the target that is in use."""
     with pytest.raises(OptionError, match="--context: target 'local' has no contexts; use --on k"):
