@@ -23,6 +23,8 @@ from pyjob_magic.streams import Streams
 
 _SHORTEST, _LONGEST = 0.005, 5.0  # seconds before a log is asked for again
 _LIKELY_END = 0.02  # the same, where it seems to be over
+_DOUBTS = 6  # how often a log must end alike before it is taken for whole though its end differs
+_EMPTY = 3  # the same for one of which nothing was ever seen; many print nothing
 _PATIENCE = 10.0  # seconds for a run that has ended, as long as its log cannot be read
 
 
@@ -92,6 +94,7 @@ class PodLog:
         self._answered = self._clean = False  # whether that one came, and did not break off
         self._last = ""  # line that was read, with its time
         self._end: tuple[Position | None, bytes] | None = None  # that did not fit, and where
+        self._doubts = 0  # how often it was found so
         self._pause, self._waited = 0.0, 0.0
 
     @property
@@ -169,7 +172,8 @@ class PodLog:
         """Whether the log of a run that is over was read to its end.
 
         Perhaps not the log has ended, but only the answer: proxies do that. So the last line is
-        asked for. Where it is another one twice, though nothing more came in between, so be it.
+        asked for, and as that answer may be cut, too, one that does not fit must come often, with
+        nothing more read in between: a log that was rotated has no line at its end.
         """
         run = Run.of(self.pod)
         if not previous and run is not None and run.number > self.run:
@@ -179,8 +183,12 @@ class PodLog:
         ) as chunks:
             last = b"".join(chunks)
         expected = lines.rest.decode(errors="replace") or self._last
+        fits = last.decode(errors="replace") == expected
+        if fits and last:
+            return True
         before, self._end = self._end, (lines.position, last)
-        return last.decode(errors="replace") == expected or before == self._end
+        self._doubts = self._doubts + 1 if before == self._end else 1
+        return self._doubts >= (_EMPTY if fits else _DOUBTS)
 
     def _reached(self, lines: StampedLines, had: Position | None) -> Position | None:
         """Return how far the log has been read by an answer that begins at `had`."""
@@ -242,6 +250,7 @@ class PodLog:
                 if self._confirms(lines, previous=True):
                     yield from self._some(lines.finish())
                     return met or lines.met
+                self._wait(_SHORTEST, achieved=lines.position != position)
             except errors.TargetError:
                 if not self._answered or self._streams.closed:
                     raise

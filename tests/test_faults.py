@@ -175,6 +175,36 @@ def test_a_thousand_cuts_of_logs(
         assert [line.text for line in lines if line.replica == replica] == expected
 
 
+def test_a_log_that_seems_to_be_empty(client: Client, api: Api, proxy: Proxy) -> None:
+    """Answers that end before their first byte, one after the other, are not taken for its end."""
+    api.submit(a_job(code="print('a\\nb', end='')"))
+    api.wait("j", "Succeeded")
+    faults = [Fault(Kind.END)] * 5
+    proxy.rule = lambda request: faults.pop() if faults and request.is_log else None
+
+    lines = Follower(client, client.get_job("j")).lines(timeout=60)
+
+    assert [line.text for line in lines] == ["a", "b"]
+    assert not faults
+
+
+def test_a_log_that_seems_to_have_no_end(client: Client, api: Api, proxy: Proxy) -> None:
+    """The same where its beginning was read."""
+    code = (
+        "import os, time\nprint('a', flush=True)\nwhile not os.path.exists('go'): time.sleep(.01)"
+    )
+    api.submit(a_job(code=f"{code}\nprint('b', end='')"))
+    lines = Follower(client, client.get_job("j")).lines(timeout=60)
+    assert next(lines).text == "a"
+    faults = [Fault(Kind.END)] * 8
+    proxy.rule = lambda request: faults.pop() if faults and request.is_log else None
+    proxy.drop_connections()
+    directory(api).joinpath("go").touch()
+
+    assert [line.text for line in lines] == ["b"]
+    assert not faults
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_replicas_that_are_restarted_at_once(client: Client, api: Api, number: int) -> None:
     """Both of their runs are read once, the first one first."""
