@@ -1,0 +1,269 @@
+"""What a card knows of logs: all lines in a temporary file, of which any part can be had at once.
+
+A view is the lines of all replicas as they came, called ``""``, or those of one replica, called by
+its name. Its lines are numbered from 0; the number of a line never changes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tempfile
+import threading
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+MOST_BYTES = 512 * 1024 * 1024
+"""Of all lines; what is older than the latest of them is left out in the end."""
+LONGEST = 10_000
+"""Characters of a line that are shown; a download has them all."""
+MOST_FOUND = 10_000
+"""Lines that a search counts."""
+
+_PIECE = 1024 * 1024  # bytes that are read at once
+_LEFT_OUT = "(no longer kept here)"
+
+Numbered = tuple[int, str]
+"""A line: the number of the replica that printed it, and its text."""
+
+
+class Found(NamedTuple):
+    """What a search has found."""
+
+    number: int | None
+    """Number of the line in the view; None if there is none."""
+    matches: int
+    """How many lines there are."""
+    capped: bool
+    """Whether there are more than were counted."""
+
+
+class LogBook:
+    """Keeps lines as they come; can be read while another thread adds to it.
+
+    Of memory a line takes 14 bytes, whatever its length.
+
+    Parameters
+    ----------
+    replicas
+        Names of all replicas that may print.
+    most_bytes
+        How much is kept: at least the latest half of so many bytes.
+    """
+
+    def __init__(self, replicas: Sequence[str], most_bytes: int = MOST_BYTES) -> None:
+        self.replicas = tuple(replicas)
+        self.problem = ""
+        """Why lines are missing, if so."""
+        self._numbers = {name: number for number, name in enumerate(self.replicas)}
+        self._most = most_bytes
+        self._lock = threading.RLock()
+        self._parts = [_Part(len(self.replicas))]
+        self._searched: tuple[str, str, int] | None = None  # view, text, total of the last search
+        self._found: list[int] = []
+
+    def add(self, replica: str, texts: Sequence[str]) -> None:
+        """Add lines that a replica has printed."""
+        with self._lock:
+            part = self._parts[-1]
+            if part.size > self._most // 2:
+                part = self._begin_part()
+            try:
+                part.add(self._numbers[replica], texts)
+            except OSError as error:
+                self.problem = f"lines of the log are missing here: {error.strerror}"
+                self._begin_part()
+
+    def total(self, view: str = "") -> int:
+        """Return how many lines a view has."""
+        with self._lock:
+            return self._parts[-1].total(self._who(view))
+
+    def totals(self) -> dict[str, int]:
+        """Return how many lines each replica has."""
+        with self._lock:
+            return {name: self.total(name) for name in self.replicas}
+
+    def lines(self, view: str, start: int, count: int) -> list[Numbered]:
+        """Return so many lines of a view from number `start` on, or as many as there are."""
+        who = self._who(view)
+        with self._lock:
+            start, end = max(0, start), min(start + count, self.total(view))
+            lines: list[Numbered] = []
+            for part in self._parts:
+                lines += part.lines(who, max(start, part.first(who)), min(end, part.total(who)))
+            missing = max(0, end - start) - len(lines)
+            return [(max(0, who), _LEFT_OUT)] * missing + lines
+
+    def find(self, view: str, text: str, start: int, *, forward: bool = True) -> Found:
+        """Return the next line that holds `text`, whatever the case of its Latin letters.
+
+        Parameters
+        ----------
+        view
+            Where to look.
+        start
+            The first line to look at; the search goes on behind the last line with the first.
+        forward
+            Whether to look at later lines.
+        """
+        with self._lock:
+            search = (view, text, self.total(view))
+            if search != self._searched:
+                who = self._who(view)
+                self._found = []
+                for part in self._parts if text else ():
+                    self._found += part.find(who, text, MOST_FOUND + 1 - len(self._found))
+                self._searched = search
+            found = self._found
+        if not found:
+            return Found(None, 0, capped=False)
+        at = bisect_left(found, start) if forward else bisect_right(found, start) - 1
+        capped = len(found) > MOST_FOUND
+        return Found(found[at % len(found)], min(len(found), MOST_FOUND), capped)
+
+    def pieces(self, view: str) -> Iterator[bytes]:
+        """Yield the text of a view, whole lines gzipped; in that of all each names its replica."""
+        who, number, total = self._who(view), 0, self.total(view)
+        while number < total:
+            with self._lock:
+                lines, number = self._piece(who, number)
+            names = self.replicas
+            text = "".join(
+                f"{line}\n" if who >= 0 else f"[{names[of]}] {line}\n" for of, line in lines
+            )
+            yield gzip.compress(text.encode(), compresslevel=5)
+
+    def close(self) -> None:
+        """Give the room back."""
+        with self._lock:
+            self._parts = [_Part.after(self._parts[-1])]
+
+    def _piece(self, who: int, number: int) -> tuple[list[Numbered], int]:
+        part = next(part for part in self._parts if number < part.total(who))
+        start = max(number, part.first(who))
+        end = part.reach(who, start, _PIECE)
+        return part.lines(who, start, end, longest=None), end
+
+    def _begin_part(self) -> _Part:
+        """Go on in an empty file; of those that are full only the last one is kept."""
+        self._parts = [self._parts[-1], _Part.after(self._parts[-1])]
+        return self._parts[-1]
+
+    def _who(self, view: str) -> int:
+        """Return the number of the replica whose view it is; -1 for that of all.
+
+        Raises
+        ------
+        KeyError
+            If there is none of that name.
+        """
+        return self._numbers[view] if view else -1
+
+
+class _Part:
+    """Lines that follow each other, in a file of their own."""
+
+    def __init__(self, replicas: int, bases: Sequence[int] | None = None) -> None:
+        self._file = tempfile.TemporaryFile(prefix="pyjob-log-", buffering=0)  # noqa: SIM115
+        self._ends = array("Q")  # in bytes, of each line
+        self._whose = array("H")  # number of its replica
+        self._own = [array("I") for _ in range(replicas)]  # which lines are a replica's
+        self._bases = bases or [0] * (replicas + 1)  # of each view before; that of all is the last
+
+    @classmethod
+    def after(cls, other: _Part) -> _Part:
+        """Return an empty part that follows `other`."""
+        replicas = len(other._own)
+        return cls(replicas, [other.total(who) for who in [*range(replicas), -1]])
+
+    @property
+    def size(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def first(self, who: int) -> int:
+        """Return the number of the first line of a view."""
+        return self._bases[who]
+
+    def total(self, who: int) -> int:
+        """Return the number behind the last line of a view."""
+        return self._bases[who] + (len(self._ends) if who < 0 else len(self._own[who]))
+
+    def add(self, who: int, texts: Sequence[str]) -> None:
+        text = "\n".join(texts) + "\n"
+        data = text.encode(errors="replace")
+        ascii_only = len(data) == len(text)
+        lengths = map(len, texts if ascii_only else [t.encode(errors="replace") for t in texts])
+        size, before = self.size, len(self._ends)
+        _write(self._file.fileno(), data, size)
+        self._ends.extend(list(accumulate((n + 1 for n in lengths), initial=size))[1:])
+        self._whose.extend([who] * len(texts))
+        self._own[who].extend(range(before, len(self._ends)))
+
+    def lines(
+        self, who: int, start: int, end: int, longest: int | None = LONGEST
+    ) -> list[Numbered]:
+        """Return lines of a view from number `start` to before `end`."""
+        base = self._bases[who]
+        if start >= end:
+            return []
+        if who < 0:
+            first, last = start - base, end - base
+            data = self._read(self._begin(first), self._ends[last - 1])
+            texts = data[:-1].split(b"\n")
+            return [*zip(self._whose[first:last], (_shown(t, longest) for t in texts), strict=True)]
+        return [
+            (who, _shown(self._read(self._begin(at), self._ends[at] - 1), longest))
+            for at in self._own[who][start - base : end - base]
+        ]
+
+    def reach(self, who: int, start: int, size: int) -> int:
+        """Return the number behind the last line of a view within `size` bytes, or one more."""
+        base = self._bases[who]
+        first = start - base if who < 0 else self._own[who][start - base]
+        last = bisect_right(self._ends, self._begin(first) + size)
+        if who >= 0:
+            last = bisect_left(self._own[who], last)
+        return max(start + 1, base + last)
+
+    def find(self, who: int, text: str, most: int) -> list[int]:
+        """Return the numbers in a view of the lines that hold `text`, of `most` lines at most."""
+        needle, found, line = text.encode(errors="replace").lower(), list[int](), 0
+        while line < len(self._ends) and len(found) < most:
+            offset = self._begin(line)
+            after = max(line + 1, bisect_right(self._ends, offset + _PIECE))
+            data = self._read(offset, self._ends[after - 1]).lower()
+            at = data.find(needle)
+            while at >= 0 and len(found) < most:
+                line = bisect_right(self._ends, offset + at)
+                if who < 0 or self._whose[line] == who:
+                    found.append(line)
+                at = data.find(needle, self._ends[line] - offset)
+            line = after
+        if who < 0:
+            return [self._bases[who] + line for line in found]
+        return [self._bases[who] + bisect_left(self._own[who], line) for line in found]
+
+    def _begin(self, line: int) -> int:
+        return self._ends[line - 1] if line else 0
+
+    def _read(self, start: int, end: int) -> bytes:
+        return os.pread(self._file.fileno(), end - start, start)
+
+
+def _write(file: int, data: bytes, offset: int) -> None:
+    """Write all or raise; half of it does not count, as nobody knows of it."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _shown(text: bytes, longest: int | None) -> str:
+    shown = text.decode(errors="replace")
+    if longest is None or len(shown) <= longest:
+        return shown
+    return f"{shown[:longest]} … ({len(shown) - longest:,} characters more)"
