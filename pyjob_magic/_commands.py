@@ -35,7 +35,8 @@ from pyjob_magic.values import count, positive_seconds
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
-    from IPython.display import DisplayHandle
+
+    from pyjob_magic._live import LiveCard
 
 T = TypeVar("T")
 
@@ -142,9 +143,29 @@ class Commands:
             _save(manifest, options.save)
         if options.out_job:
             self._assign(options.out_job, job)
-        handle = display(Card(job.manifest, connection.place), display_id=True)
+        card = self.show_job(job, Card(job.manifest, job.place))
         if options.wait or options.follow:
-            self._await(job, handle, on_line=print if options.follow else None)
+            self._await(job, card, on_line=print if options.follow else None)
+
+    def show_job(self, job: Job, first: Card | None = None) -> LiveCard | None:
+        """Show the card of a job, which stays alive; in a terminal how it is now, and return None.
+
+        Parameters
+        ----------
+        job
+            The job.
+        first
+            What is shown at first; without it, the job is looked at.
+        """
+        if not hasattr(self._shell, "kernel"):
+            display(first or job.card())
+            return None
+        from pyjob_magic._live import LiveCard, shows_widgets
+
+        interactive = shows_widgets(self._shell.user_ns)
+        card = LiveCard(job, self._shell.display_pub, interactive=interactive)
+        card.display(first or job.card())
+        return card
 
     def _assign(self, name: str, value: object) -> None:
         self._shell.user_ns[name] = value
@@ -152,17 +173,29 @@ class Commands:
     def _await(
         self,
         job: Job,
-        handle: DisplayHandle,
+        card: LiveCard | None,
         *,
         on_line: Callable[[LogLine], object] | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Wait for the job's end; whatever comes of it, leave its last state on the card."""
+        """Wait for the job's end, whose last state is left on the card."""
+        with _detaching(job):
+            if card is None:
+                self._await_in_terminal(job, on_line, timeout)
+            elif on_line is None:
+                card.wait(timeout, on_note=print)
+            else:
+                try:
+                    job.wait(timeout, on_line=on_line, on_note=print)
+                finally:
+                    card.save()
+
+    def _await_in_terminal(
+        self, job: Job, on_line: Callable[[LogLine], object] | None, timeout: float | None
+    ) -> None:
+        """Print what is new: a terminal cannot change what it has shown."""
         told: set[str] = set()
         state = job.manifest.status.state
-
-        def refresh() -> None:
-            handle.update(job)
 
         def tell() -> None:
             nonlocal state
@@ -176,18 +209,7 @@ class Commands:
                         told.add(note)
                         print(note)
 
-        # A terminal cannot change what it has shown: there, what is new is printed.
-        on_change = refresh if hasattr(self._shell, "kernel") else tell
-        answers = True
-        try:
-            with _detaching(job):
-                job.wait(timeout, on_line=on_line, on_change=on_change, on_note=print)
-        except TargetError:
-            answers = False  # nor would it for the card
-            raise
-        finally:
-            if answers:
-                refresh()
+        job.wait(timeout, on_line=on_line, on_change=tell, on_note=print)
 
     # -- the verbs, each with what its parser returns ------------------------------------------
 
@@ -207,7 +229,7 @@ class Commands:
         display(connection.doctor())
 
     def show(self, connection: Connection, name: str) -> None:
-        display(connection.get(name).card())
+        self.show_job(connection.get(name))
 
     def logs(
         self,
@@ -235,8 +257,7 @@ class Commands:
     def wait(self, connection: Connection, name: str, timeout: str | None) -> None:
         limit = None if timeout is None else _read("--timeout", positive_seconds, timeout)
         job = connection.get(name)
-        handle = display(Card(job.manifest, connection.place), display_id=True)
-        self._await(job, handle, timeout=limit)
+        self._await(job, self.show_job(job, Card(job.manifest, job.place)), timeout=limit)
 
     def delete(self, connection: Connection, names: Sequence[str]) -> None:
         try:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _Run = tuple[str | None, int]  # uid of a pod and how often it was restarted
 
-_LINGER = 6.0  # seconds that replicas are waited for when the job itself has ended
+LINGER = 6.0
+"""Seconds that replicas are waited for when the job itself has ended."""
 
 
 class Job:
@@ -50,8 +51,10 @@ class Job:
     """
 
     def __init__(self, client: Client, manifest: PyTorchJob) -> None:
-        self._client = client
+        self.client = client
+        """The connection to where it lives."""
         self.manifest = manifest
+        """The job as the API last returned it."""
         self._ends: dict[_Run | None, str] = {}  # of logs that nothing is added to any more
 
     @property
@@ -62,7 +65,7 @@ class Job:
     @property
     def namespace(self) -> str:
         """Namespace it lives in."""
-        return self.manifest.metadata.namespace or self._client.namespace
+        return self.manifest.metadata.namespace or self.client.namespace
 
     @property
     def uid(self) -> str:
@@ -72,11 +75,12 @@ class Job:
     @property
     def target(self) -> str:
         """Name of the target it runs on."""
-        return self._client.target.name
+        return self.client.target.name
 
     @property
-    def _place(self) -> str:
-        return self._client.target.full_name
+    def place(self) -> str:
+        """The target with what tells it from others of its name: ``kubernetes (prod)``."""
+        return self.client.target.full_name
 
     @property
     def status(self) -> JobStatus:
@@ -102,7 +106,7 @@ class Job:
         NotFoundError
             If it is gone, also when another job has its name by now.
         """
-        manifest = self._client.get_job(self.name)
+        manifest = self.client.get_job(self.name)
         if self.uid and manifest.metadata.uid != self.uid:
             raise self._gone(f"another job has the name {self.name!r} by now")
         self.manifest = manifest
@@ -144,15 +148,36 @@ class Job:
         # The logs are read also where nobody wants to see them: when the limit of restarts or the
         # deadline is reached, the operator deletes the replicas that could tell why.
         follower = Follower(
-            self._client, self.manifest, tail=None if on_line else diagnosis.READ_LINES
+            self.client, self.manifest, tail=None if on_line else diagnosis.READ_LINES
         )
         ends: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=diagnosis.READ_LINES))
         for line in follower.lines(
-            timeout=timeout, linger=_LINGER, on_change=on_change, on_note=on_note
+            timeout=timeout, linger=LINGER, on_change=on_change, on_note=on_note
         ):
             ends[line.replica].append(line.text)
             if on_line is not None:
                 on_line(line)
+        return self.conclude(follower, {name: "\n".join(end) for name, end in ends.items()}, timeout)
+
+    def conclude(
+        self, follower: Follower, ends: Mapping[str, str], timeout: float | None = None
+    ) -> JobStatus:
+        """Return how the job has ended, once nothing more of it is followed.
+
+        Parameters
+        ----------
+        follower
+            What has followed it.
+        ends
+            The ends of the logs, by replica.
+        timeout
+            How long it was to be followed, in seconds.
+
+        Raises
+        ------
+        JobFailedError, JobTimeoutError, NotFoundError
+            As `wait`.
+        """
         if follower.job is None:
             raise self._gone("it was deleted")
         self.manifest = follower.job
@@ -161,7 +186,7 @@ class Job:
             raise JobTimeoutError(
                 f"PyTorchJob {self.name!r} has not ended after {timeout:g} s ({state}); it goes on"
             )
-        return self._outcome(follower.failed, {name: "\n".join(end) for name, end in ends.items()})
+        return self._outcome(follower.failed, ends)
 
     @overload
     def logs(
@@ -217,8 +242,8 @@ class Job:
                 "--replica", f"PyTorchJob {self.name!r} has no {replica!r}; it has {some(known)}"
             )
         if follow:
-            follower = Follower(self._client, self.manifest, replica=replica, tail=tail)
-            return follower.lines(linger=_LINGER, on_note=on_note)
+            follower = Follower(self.client, self.manifest, replica=replica, tail=tail)
+            return follower.lines(linger=LINGER, on_note=on_note)
         pods = {pod.replica: pod for pod in self.replicas()}
         seen: dict[str, str] = {}
         if replica is not None:
@@ -262,11 +287,11 @@ class Job:
 
     def events(self) -> EventTable:
         """Return what the control plane says about the job and its replicas, oldest first."""
-        return EventTable(self._client.list_events(self.manifest))
+        return EventTable(self.client.list_events(self.manifest))
 
     def replicas(self) -> list[Pod]:
         """Return the replicas as the cluster runs them, Master first."""
-        return self._client.list_pods(self.manifest)
+        return self.client.list_pods(self.manifest)
 
     @property
     def replica_names(self) -> list[str]:
@@ -290,7 +315,7 @@ class Job:
             maps = [str(v.config_map.get("name")) for v in spec.volumes or [] if v.config_map]
             ours = (name for name in maps if name.startswith(f"{self.name}-source-"))
             name = next(ours, None)
-            data = self._client.get_config_map(name).data if name else None
+            data = self.client.get_config_map(name).data if name else None
             if not data or payload.FILE_NAME not in data:
                 raise ManifestError(f"PyTorchJob {self.name!r} has lost the ConfigMap of its code")
             return data[payload.FILE_NAME]
@@ -324,17 +349,34 @@ class Job:
         NotFoundError
             If it is gone, also when another job has its name by now.
         """
-        if not self._client.target.dialect.deletes_by_uid:
+        if not self.client.target.dialect.deletes_by_uid:
             self.refresh()  # the server would take any job of this name for it
-        self._client.delete_job(self.manifest)
+        self.client.delete_job(self.manifest)
         KeptLogs(self.uid).remove()
 
     def card(self) -> Card:
         """Return a picture of the job with its replicas and events as they are now."""
         self.refresh()
-        pods, events = _permitted(self.replicas), _permitted(self.events)
-        found = self._diagnose(pods, events, self._missing_ends(pods, events, {}))
-        return Card(self.manifest, self._place, pods, events, found)
+        pods = _permitted(self.replicas)
+        events, found = self.examine(pods, {})
+        return Card(self.manifest, self.place, pods, events, found)
+
+    def examine(
+        self, pods: Sequence[Pod], ends: Mapping[str, str]
+    ) -> tuple[Sequence[Event], Diagnosis | None]:
+        """Ask for the events, as far as that is allowed, and say why the job waits or failed.
+
+        Parameters
+        ----------
+        pods
+            Its replicas as they are, or were seen to fail.
+        ends
+            The ends of their logs, by replica, where they are known.
+        """
+        events = _permitted(self.events)
+        logs = {f"{self.name}-{replica}": end for replica, end in ends.items()}
+        logs |= self._missing_ends(pods, events, logs)
+        return events, self._diagnose(pods, events, logs)
 
     def __repr__(self) -> str:
         return f"Job({self.name!r}, namespace={self.namespace!r}, target={self.target!r})"
@@ -343,7 +385,7 @@ class Job:
         try:
             card = self.card()
         except PyJobError:  # gone or out of reach: what was last seen is better than nothing
-            card = Card(self.manifest, self._place)
+            card = Card(self.manifest, self.place)
         return card._repr_mimebundle_()
 
     def _outcome(self, failed: Mapping[str, Pod], ends: Mapping[str, str]) -> JobStatus:
@@ -418,7 +460,7 @@ class Job:
                 f"%pytorchjob cell {self.name} brings its code back"
             )
         patch = {"spec": {"runPolicy": {"suspend": suspend}}}
-        self.manifest = self._client.patch_job(self.name, patch)
+        self.manifest = self.client.patch_job(self.name, patch)
         return self
 
     def _log(
@@ -432,11 +474,11 @@ class Job:
         if pod and (container is None or (container.state.waiting and not container.last_state)):
             return ""
         kept = (
-            None if self._client.target.keeps_logs else KeptLogs(self.uid, len(self.replica_names))
+            None if self.client.target.keeps_logs else KeptLogs(self.uid, len(self.replica_names))
         )
         try:
             # The pod may be gone, and a target that keeps logs answers all the same.
-            log = self._client.read_log(f"{self.name}-{replica}", tail=tail, stamped=bool(kept))
+            log = self.client.read_log(f"{self.name}-{replica}", tail=tail, stamped=bool(kept))
         except NotFoundError:
             found = kept.read(replica) if kept else None
             if found is None:

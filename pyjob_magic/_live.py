@@ -1,0 +1,303 @@
+"""The card under a cell that stays alive: a widget that a thread keeps up to date.
+
+Above the widget stands a second output, which the front end hides as long as the widget lives: the
+card as plain HTML and text. That is what is saved in the notebook, and what is there when the
+kernel or the front end that could show a widget is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+from pyjob_magic import _frontend
+from pyjob_magic._card import Card
+from pyjob_magic._monitor import Monitor, Part
+from pyjob_magic.errors import PyJobError
+from pyjob_magic.job import Job
+from pyjob_magic.models import JobStatus
+
+if TYPE_CHECKING:
+    from IPython.core.displaypub import DisplayPublisher
+
+_APART = 0.1  # seconds between two updates
+_APART_HIDDEN = 2.0  # the same while nobody looks
+_SHARE = 0.1  # of one processor, that making an update may take
+_REPAINT = 0.25  # seconds between two looks at lines that have not ended
+_SAVES_APART = 30.0  # seconds between two updates of what is saved
+_SAVES_APART_VISIBLE = 1.0  # the same where that is all there is to see, or the state is new
+_PATIENCE = 5.0  # seconds that the last update is waited for
+_MOST_LINES = 1000  # lines of one answer
+
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class CardWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget is untyped here
+    """What the front end knows of a job; see `_view` for what the parts consist of."""
+
+    _esm = _frontend.esm()
+    _css = _frontend.css()
+
+    card_id = traitlets.Unicode().tag(sync=True)
+    head = traitlets.Any().tag(sync=True)
+    progress = traitlets.Any().tag(sync=True)
+    replicas = traitlets.Any().tag(sync=True)
+    timeline = traitlets.Any().tag(sync=True)
+    charts = traitlets.Any().tag(sync=True)
+    charts_note = traitlets.Unicode().tag(sync=True)
+    events = traitlets.Any().tag(sync=True)
+    manifest = traitlets.Any().tag(sync=True)
+    log = traitlets.Any().tag(sync=True)
+    view = traitlets.Unicode().tag(sync=True)
+    tail = traitlets.Any().tag(sync=True)
+
+
+class LiveCard:
+    """The card of one job; another job may take its place when that is run again.
+
+    Parameters
+    ----------
+    job
+        The job.
+    publisher
+        Takes what is displayed, of the shell whose cell it belongs to.
+    interactive
+        Whether the front end is one that shows widgets; else the card is plain HTML that moves.
+    """
+
+    def __init__(
+        self, job: Job, publisher: DisplayPublisher, *, interactive: bool
+    ) -> None:
+        self._publisher = publisher
+        self._id = secrets.token_hex(8)
+        self._monitor = Monitor(job)
+        self._widget = CardWidget(card_id=self._id) if interactive else None
+        self._visible = True
+        self._wanted = threading.Event()  # set when something is to be sent without delay
+        self._saved = threading.Event()  # set when the last state of the job is what is saved
+        self._send_lock = threading.Lock()
+
+    def display(self, first: Card) -> None:
+        """Put the card under the cell that runs; `first` is what is known of the job already."""
+        bundle = first.with_id(self._id)._repr_mimebundle_()
+        self._publisher.publish(bundle, transient={"display_id": self._id})
+        if self._widget is not None:
+            self._widget.on_msg(self._hear)
+            self._send(Part)
+            view = {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}
+            # Without text: where nobody shows widgets, the card above says all there is.
+            self._publisher.publish({_WIDGET: view, "text/plain": ""})
+        self._begin()
+
+    def wait(self, timeout: float | None = None) -> JobStatus:
+        """Block until the job has ended; as `Job.wait`."""
+        try:
+            return self._monitor.wait(timeout)
+        finally:
+            if self._monitor.reading_is_over:
+                self._saved.wait(_PATIENCE)
+            else:
+                self._save()
+
+    def _begin(self) -> None:
+        self._monitor.start()
+        # In a copy of the context of the cell, so that what is displayed belongs to it.
+        work = contextvars.copy_context().run
+        threading.Thread(
+            target=work, args=(self._update, self._monitor), name="pyjob-card", daemon=True
+        ).start()
+
+    # -- the thread that keeps it up to date ------------------------------------------------------
+
+    def _update(self, monitor: Monitor) -> None:
+        """Send what has changed, until nothing will change any more."""
+        due = dict.fromkeys(Part, 0.0)  # when each part may be sent again
+        pending: set[Part] = set()
+        state, save_due, unsaved = "", 0.0, True
+        while True:
+            over = monitor.over  # asked before: what changes last is sent, too
+            pending |= monitor.changes(_REPAINT)
+            if monitor is not self._monitor:
+                return  # another job has taken its place
+            now = time.monotonic()
+            ready = {part for part in pending if over or due[part] <= now}
+            if ready and self._widget is not None:
+                for part, cost in self._send(ready).items():
+                    due[part] = now + cost / _SHARE
+            unsaved |= bool(ready)
+            pending -= ready
+            if monitor.state != state:
+                state, save_due = monitor.state, min(save_due, now + _SAVES_APART_VISIBLE)
+            if unsaved and (over or now >= save_due):
+                self._save()
+                unsaved = False
+                apart = _SAVES_APART if self._widget is not None else _SAVES_APART_VISIBLE
+                save_due = now + apart
+            if over and not pending:
+                self._saved.set()
+                return
+            self._wanted.wait(_APART if self._visible else _APART_HIDDEN)
+            self._wanted.clear()
+
+    def _send(self, parts: Iterable[Part]) -> dict[Part, float]:
+        """Send parts to the front end; return what it has cost, in seconds of the processor."""
+        assert self._widget is not None
+        costs: dict[Part, float] = {}
+        with self._send_lock, self._widget.hold_sync():
+            for part in parts:
+                begun = time.thread_time()
+                for name, value in self._monitor.tell(part).items():
+                    setattr(self._widget, name, value)
+                costs[part] = time.thread_time() - begun
+        return costs
+
+    def _save(self) -> None:
+        """Bring what is saved in the notebook up to date."""
+        bundle = self._monitor.card(self._id)._repr_mimebundle_()
+        self._publisher.publish(bundle, transient={"display_id": self._id}, update=True)
+
+    # -- what the front end says ------------------------------------------------------------------
+
+    def _hear(self, _: object, message: Any, __: object) -> None:
+        """Do what the front end asks for; runs wherever the kernel runs such messages."""
+        if not isinstance(message, dict):
+            return
+        answers: dict[Any, Callable[[dict[str, Any]], None]] = {
+            "lines": self._tell_lines,
+            "find": self._find,
+            "view": self._change_view,
+            "download": self._download,
+            "act": self._act,
+            "visible": self._note_visibility,
+        }
+        with contextlib.suppress(KeyError):  # a replica of the job that was here before
+            if answer := answers.get(message.get("do")):
+                answer(message)
+
+    def _tell_lines(self, asked: dict[str, Any]) -> None:
+        book, view, start = self._monitor.book, str(asked["view"]), max(0, int(asked["start"]))
+        lines = book.lines(view, start, min(_MOST_LINES, int(asked["count"])))
+        self._answer("lines", asked, view=view, start=start, total=book.total(view), lines=lines)
+
+    def _find(self, asked: dict[str, Any]) -> None:
+        view = str(asked["view"])
+        found = self._monitor.book.find(
+            view, str(asked["text"]), int(asked["start"]), forward=bool(asked["forward"])
+        )
+        self._answer("found", asked, view=view, **found._asdict())
+
+    def _change_view(self, asked: dict[str, Any]) -> None:
+        self._monitor.follow(str(asked["view"]))
+        self._send({Part.LOG})  # also of a job that has ended
+
+    def _note_visibility(self, asked: dict[str, Any]) -> None:
+        self._visible = bool(asked["visible"])
+        self._wanted.set()
+
+    def _download(self, asked: dict[str, Any]) -> None:
+        view, book = str(asked["view"]), self._monitor.book
+        book.total(view)
+        name = f"{'-'.join(filter(None, [self._monitor.job.name, view]))}.log"
+        self._in_background(lambda: self._send_pieces(asked, name, [*book.pieces(view)]))
+
+    def _send_pieces(self, asked: dict[str, Any], name: str, pieces: list[bytes]) -> None:
+        for part, piece in enumerate(pieces or [b""]):
+            told = {"name": name, "part": part, "parts": max(1, len(pieces))}
+            self._answer("download", asked, buffers=[piece], **told)
+
+    # -- the buttons ------------------------------------------------------------------------------
+
+    def _act(self, asked: dict[str, Any]) -> None:
+        actions: dict[Any, Callable[[], str]] = {
+            "suspend": self._suspend,
+            "resume": self._resume,
+            "delete": self._delete,
+            "rerun": self._rerun,
+            "wait": self._wait,
+        }
+        action = actions[asked["action"]]
+
+        def work() -> None:
+            ok, said = _told(action)
+            self._answer("acted", asked, action=asked["action"], ok=ok, message=said)
+
+        if asked["action"] == "wait":
+            work()  # here, for it is to keep the kernel from going on
+        else:
+            self._in_background(work)  # a server may be slow, and the kernel has other work
+
+    def _suspend(self) -> str:
+        self._monitor.job.suspend()
+        return "is being suspended"
+
+    def _resume(self) -> str:
+        self._monitor.job.resume()
+        return "is being resumed"
+
+    def _delete(self) -> str:
+        self._monitor.job.delete()
+        self._monitor.note_deletion()
+        self._send({Part.HEAD})
+        self._save()
+        return "is deleted"
+
+    def _rerun(self) -> str:
+        before, job = self._monitor, self._monitor.job.rerun()
+        self._monitor = Monitor(job)
+        before.close()
+        self._send(Part)
+        self._begin()
+        return f"runs again as {job.name}"
+
+    def _wait(self) -> str:
+        status = self.wait()
+        return f"has ended: {status.state}"
+
+    def _answer(
+        self, kind: str, asked: dict[str, Any], buffers: list[bytes] | None = None, **told: Any
+    ) -> None:
+        assert self._widget is not None
+        self._widget.send({"is": kind, "id": asked.get("id"), **told}, buffers)
+
+    def _in_background(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=work, name="pyjob-card", daemon=True).start()
+
+
+def _told(action: Callable[[], str]) -> tuple[bool, str]:
+    """Return whether an action has succeeded, and what there is to say."""
+    try:
+        return True, action()
+    except PyJobError as error:
+        return False, str(error)
+    except KeyboardInterrupt:
+        return False, "interrupted; the job goes on"
+
+
+def shows_widgets(names: Iterable[str]) -> bool:
+    """Whether the front end is one that shows widgets, as far as the kernel can know.
+
+    Jupyter Server tells its kernels the notebook's name, VS Code leaves names in the environment
+    or in the shell; what executes notebooks without a person, such as nbclient, does neither.
+
+    Parameters
+    ----------
+    names
+        Of the variables in the shell.
+    """
+    chosen = os.environ.get("PYJOB_MAGIC_CARD", "")
+    if chosen in ("live", "static"):
+        return chosen == "live"
+    return (
+        "JPY_SESSION_NAME" in os.environ
+        or "__vsc_ipynb_file__" in names
+        or any(name.startswith("VSCODE_") for name in os.environ)
+    )

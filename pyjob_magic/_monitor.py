@@ -1,0 +1,374 @@
+"""Follows one job and knows what there is to show of it; whoever shows it asks for what changed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from pyjob_magic import _view
+from pyjob_magic._card import Card
+from pyjob_magic._logbook import LogBook, Numbered
+from pyjob_magic._readings import Readings
+from pyjob_magic.diagnosis import READ_LINES, Diagnosis, failed
+from pyjob_magic.errors import PyJobError
+from pyjob_magic.informer import News
+from pyjob_magic.job import LINGER, Job
+from pyjob_magic.logs import Follower, LogLine
+from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
+from pyjob_magic.timeline import Timeline
+
+_LOOK_AGAIN = 10.0  # seconds until events are asked for though nothing has changed
+_LOOKS_APART = 1.0  # seconds between two questions for events
+_TAIL, _MOST_TAIL = 200, 1000  # lines that are told at least, and at once
+_TAIL_CHARACTERS = 300_000
+
+
+class Part(StrEnum):
+    """What a card shows; each part is told anew when something in it has changed."""
+
+    HEAD = "head"
+    PROGRESS = "progress"
+    REPLICAS = "replicas"
+    TIMELINE = "timeline"
+    CHARTS = "charts"
+    EVENTS = "events"
+    MANIFEST = "manifest"
+    LOG = "log"
+
+
+class Monitor:
+    """Follows a job until it has ended or is gone.
+
+    One thread reads what the replicas print, another one asks for events and why the job waits or
+    failed; of the job and its pods the client's informers tell.
+
+    Parameters
+    ----------
+    job
+        The job; its manifest is kept up to date.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.book = LogBook(job.replica_names)
+        self.view = ""
+        """Whose lines are followed: of one replica, or of all."""
+        self._lock = threading.RLock()
+        self._gone = False
+        self._status = ""
+        self._pods: dict[str, Pod] = {}  # the last one of each replica
+        self._failed: dict[str, Pod] = {}  # as they were seen to fail, by name
+        self._events: list[Event] = []
+        self._diagnosis: Diagnosis | None = None
+        self._timeline = Timeline(job.manifest)
+        self._readings = Readings()
+        self._tail_from = 0  # what was told last, in the view that was followed
+        self._tail_view = ""
+        self._partial: dict[str, str] = {}
+        self._error: PyJobError | None = None  # why it is followed no longer
+        self._changed = set(Part)
+        self._news = threading.Condition(self._lock)
+        self._look = threading.Event()
+        self._read = threading.Event()  # set when nothing more will be read
+        self._over = threading.Event()  # set when nothing more will change
+        self._follower = Follower(job.client, job.manifest)
+        self._watches: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Begin to follow the job."""
+        self._watches = [
+            self.job.client.watch_pods(self.job.manifest, self._hear_of_pod),
+            self.job.client.watch_job(self.job.name, self._hear_of_job),
+        ]
+        for work in (self._read_lines, self._look_around):
+            threading.Thread(target=work, name="pyjob-card", daemon=True).start()
+
+    def close(self) -> None:
+        """Follow the job no longer; what is known of it stays."""
+        self._follower.close()
+        self._read.set()
+        self._look.set()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will change."""
+        return self._over.is_set()
+
+    @property
+    def reading_is_over(self) -> bool:
+        """Whether nothing more will be read, so that the last things are being found out."""
+        return self._read.is_set()
+
+    @property
+    def state(self) -> str:
+        """How the job fares, in one word."""
+        return "Deleted" if self._gone else self.job.manifest.status.state
+
+    def wait(self, timeout: float | None = None) -> JobStatus:
+        """Block until the job has ended; as `Job.wait`."""
+        end = None if timeout is None else time.monotonic() + timeout
+        # Short waits: an interrupt is heard between two of them, on every platform.
+        while not self._read.is_set() and (end is None or time.monotonic() < end):
+            self._read.wait(0.5 if end is None else min(0.5, max(0.0, end - time.monotonic())))
+        if self._error is not None:
+            raise self._error
+        return self.job.conclude(self._follower, self._ends(), timeout)
+
+    def follow(self, view: str) -> None:
+        """Tell of the lines of one replica from now on, or of all.
+
+        Raises
+        ------
+        KeyError
+            If there is no such replica.
+        """
+        self.book.total(view)
+        with self._lock:
+            self.view = view
+            self._touch(Part.LOG)
+
+    def note_deletion(self) -> None:
+        """Show that the job was deleted, also when it is followed no longer."""
+        with self._lock:
+            self._gone = True
+            self._touch(Part.HEAD)
+
+    def changes(self, timeout: float) -> set[Part]:
+        """Return what has changed since the last call; wait for that, but not for ever."""
+        with self._news:
+            if not self._changed and not self.over:
+                self._news.wait(timeout)
+            # A bar that is redrawn within its line is no news to anybody else.
+            if (partial := self._follower.partial()) != self._partial:
+                self._partial = partial
+                self._changed |= {Part.LOG, Part.PROGRESS}
+            changed, self._changed = self._changed, set()
+            return changed
+
+    # -- what there is to show ------------------------------------------------------------------
+
+    def tell(self, part: Part) -> dict[str, Any]:
+        """Return a part as the front end takes it, by the names of what it consists of."""
+        now = datetime.now(UTC)
+        with self._lock:
+            return getattr(self, f"_tell_{part}")(now)  # type: ignore[no-any-return]
+
+    def card(self, card_id: str = "") -> Card:
+        """Return a picture of the job as far as it is known now."""
+        with self._lock:
+            total = self.book.total()
+            return Card(
+                self.job.manifest,
+                self.job.place,
+                pods=self._replicas(),
+                events=self._events,
+                diagnosis=self._diagnosis,
+                timeline=self._timeline,
+                series=self._readings.series,
+                progress=self._progress(),
+                log_tail=self._named(self.book.lines("", total - 40, 40)),
+                log_total=total,
+                card_id=card_id,
+                now=datetime.now(UTC),
+            )
+
+    def _tell_head(self, now: datetime) -> dict[str, Any]:
+        card = Card(
+            self.job.manifest,
+            self.job.place,
+            pods=self._replicas(),
+            events=self._events,
+            diagnosis=self._diagnosis,
+        )
+        return {"head": _view.head(card, now, gone=self._gone, status=self._status)}
+
+    def _tell_progress(self, now: datetime) -> dict[str, Any]:
+        return {"progress": _view.progress(self._progress(), now)}
+
+    def _tell_replicas(self, _: datetime) -> dict[str, Any]:
+        return {"replicas": _view.replicas(self.job.replica_names, self._replicas())}
+
+    def _tell_timeline(self, now: datetime) -> dict[str, Any]:
+        return {"timeline": _view.timeline(self._timeline, now)}
+
+    def _tell_charts(self, _: datetime) -> dict[str, Any]:
+        charts, note = _view.charts(self._readings.series, self._readings.passed_over)
+        return {"charts": charts, "charts_note": note}
+
+    def _tell_events(self, _: datetime) -> dict[str, Any]:
+        return {"events": _view.events(self._events)}
+
+    def _tell_manifest(self, _: datetime) -> dict[str, Any]:
+        return {"manifest": _view.manifest(self.job.manifest, self.job.client.target)}
+
+    def _tell_log(self, _: datetime) -> dict[str, Any]:
+        book, view = self.book, self.view
+        total = book.total(view)
+        told = self._tail_from if view == self._tail_view else 0
+        start = max(0, total - _MOST_TAIL, min(told, total - _TAIL))
+        lines = book.lines(view, start, total - start)
+        lines = lines[len(lines) - _fitting(lines) :]
+        self._tail_from, self._tail_view = total, view
+        names = self.job.replica_names
+        partial = [
+            (names.index(name), text)
+            for name, text in self._partial.items()
+            if view in ("", name) and name in names
+        ]
+        return {
+            "log": {
+                "replicas": names,
+                "totals": book.totals(),
+                "total": book.total(),
+                "note": book.problem,
+            },
+            "view": view,
+            "tail": {
+                "view": view,
+                "start": total - len(lines),
+                "lines": lines,
+                "partial": partial,
+            },
+        }
+
+    def _replicas(self) -> list[Pod]:
+        return [self._pods[name] for name in self.job.replica_names if name in self._pods]
+
+    def _progress(self) -> Any:
+        return self._readings.progress(self.job.replica_names, self._partial, time.time())
+
+    def _named(self, lines: list[Numbered]) -> list[LogLine]:
+        names = self.book.replicas
+        return [LogLine(names[who], text) for who, text in lines]
+
+    def _ends(self) -> Mapping[str, str]:
+        """Return the ends of the logs, by replica."""
+        return {
+            name: "\n".join(
+                text for _, text in self.book.lines(name, total - READ_LINES, READ_LINES)
+            )
+            for name, total in self.book.totals().items()
+            if total
+        }
+
+    # -- what the informers tell, in their threads -------------------------------------------------
+
+    def _hear_of_job(self, news: News, value: Any) -> None:
+        with self._lock:
+            if self._over.is_set():
+                return
+            now = datetime.now(UTC)
+            if news is News.CHANGED and value.metadata.uid == self.job.manifest.metadata.uid:
+                self._see_job(value, now)
+            elif news is News.DELETED and value.metadata.uid == self.job.manifest.metadata.uid:
+                self._gone = True
+            elif news is News.NOTE:
+                self._say(value)
+                return
+            elif news is News.FAILED:
+                self._say(str(value))
+                return
+            self._say("")
+            self._touch(Part.HEAD, Part.TIMELINE)
+            self._look.set()
+
+    def _hear_of_pod(self, news: News, value: Any) -> None:
+        if news is not News.CHANGED and news is not News.DELETED:
+            return
+        with self._lock:
+            self._timeline.see_pod(value, datetime.now(UTC))
+            self._pods[value.replica] = value
+            if failed([value]):
+                self._failed.setdefault(value.name, value)
+            self._touch(Part.HEAD, Part.REPLICAS, Part.TIMELINE)
+            self._look.set()
+
+    def _see_job(self, job: PyTorchJob, now: datetime) -> None:
+        if job.metadata.generation != self.job.manifest.metadata.generation:
+            self._touch(Part.MANIFEST)
+        self.job.manifest = job
+        self._timeline.see_job(job, now)
+
+    def _say(self, sentence: str) -> None:
+        """Show what keeps the card from being up to date; nothing if it is."""
+        with self._lock:
+            if sentence != self._status:
+                self._status = sentence
+                self._touch(Part.HEAD)
+
+    def _touch(self, *parts: Part) -> None:
+        with self._news:
+            self._changed.update(parts)
+            self._news.notify_all()
+
+    # -- threads ----------------------------------------------------------------------------------
+
+    def _read_lines(self) -> None:
+        try:
+            for lines in self._follower.batches(linger=LINGER, on_note=self._say):
+                self._take(lines)
+        except PyJobError as error:
+            self._error = error
+            self._say(f"{error}; %pytorchjob show {self.job.name} looks again")
+        finally:
+            self._read.set()
+            self._look.set()
+
+    def _take(self, lines: list[LogLine]) -> None:
+        if not lines or lines[0].replica not in self.book.replicas:
+            return
+        replica, texts = lines[0].replica, [line.text for line in lines]
+        self.book.add(replica, texts)
+        with self._lock:
+            self._readings.take(replica, texts, time.time())
+            self._touch(Part.LOG, Part.CHARTS, Part.PROGRESS)
+
+    def _look_around(self) -> None:
+        """Ask for events, and why the job waits or failed, when something has changed."""
+        try:
+            ended = False
+            while not ended:
+                self._look.wait(_LOOK_AGAIN)
+                self._look.clear()
+                ended = self._read.is_set()  # asked before: what comes last is looked at, too
+                try:
+                    self._examine()
+                except PyJobError as error:
+                    if ended:
+                        self._say(str(error))
+                self._read.wait(_LOOKS_APART)
+        finally:
+            for end in self._watches:
+                end()
+            with self._news:
+                self._over.set()
+                self._news.notify_all()
+
+    def _examine(self) -> None:
+        with self._lock:
+            pods = [*{**self._failed, **{pod.name: pod for pod in self._replicas()}}.values()]
+        if self._gone:
+            return
+        events, found = self.job.examine(pods, self._ends())
+        with self._lock:
+            if events != self._events:
+                self._events = [*events]
+                self._timeline.see_events(events)
+                self._touch(Part.EVENTS, Part.TIMELINE, Part.HEAD)
+            if found != self._diagnosis:
+                self._diagnosis = found
+                self._touch(Part.HEAD)
+
+
+def _fitting(lines: list[Numbered]) -> int:
+    """Return how many of the last lines are not too much to be told at once."""
+    size = 0
+    for count, (_, text) in enumerate(reversed(lines)):
+        size += len(text)
+        if size > _TAIL_CHARACTERS and count:
+            return count
+    return len(lines)
