@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum, auto
 from functools import partial
@@ -24,6 +25,7 @@ from pyjob_magic.errors import (
 from pyjob_magic.informer import News
 from pyjob_magic.keptlogs import Keeper, KeptLogs
 from pyjob_magic.models import Pod, PyTorchJob
+from pyjob_magic.overprint import shown
 from pyjob_magic.podlog import PodLog
 from pyjob_magic.stamps import moment
 from pyjob_magic.streams import Streams, log
@@ -119,9 +121,24 @@ class Follower:
         on_change: Callable[[], None] | None = None,
         on_note: Callable[[str], None] = log.warning,
     ) -> Iterator[LogLine]:
-        """Yield lines until the job has ended and all is read.
+        """Yield lines until the job has ended and all is read; as `batches`, one by one."""
+        batches = self.batches(timeout=timeout, linger=linger, on_change=on_change, on_note=on_note)
+        with contextlib.closing(batches):
+            for batch in batches:
+                yield from batch
 
-        Leaving the loop ends every thread.
+    def batches(
+        self,
+        *,
+        timeout: float | None = None,
+        linger: float | None = None,
+        on_change: Callable[[], None] | None = None,
+        on_note: Callable[[str], None] = log.warning,
+    ) -> Generator[list[LogLine], None, None]:
+        """Yield lines, each time those that have come, until the job has ended and all is read.
+
+        Leaving the loop ends every thread. Of a line that returns to its start, as a progress bar
+        does, its last look is told.
 
         Parameters
         ----------
@@ -141,7 +158,7 @@ class Follower:
                 self._items.put(_Mark.JOB_ENDED)
             else:
                 watches.append(self._client.watch_job(self._first.name, self._hear_of_job))
-            yield from self._lines(timeout, linger, on_change or (lambda: None), on_note)
+            yield from self._batches(timeout, linger, on_change or (lambda: None), on_note)
             if self.job is not None and self.job.status.state == "Failed":
                 # The watch on the pods may be a little behind the one on the job.
                 self._evidence.wait(1.0)
@@ -152,13 +169,24 @@ class Follower:
             for pod_log in tuple(self._logs.values()):
                 pod_log.wake()
 
-    def _lines(
+    def partial(self) -> dict[str, str]:
+        """Return how the last line of each replica looks whose end has not come.
+
+        That is by name of the replica, only the end of long lines, and may be asked for in any
+        thread: some progress bars are redrawn for hours before their line ends.
+        """
+        with self._lock:
+            followed = [self._logs[uid] for uid in self._read]
+        looks = {pod_log.pod.replica: shown(pod_log.begun) for pod_log in followed}
+        return {replica: look for replica, look in looks.items() if look}
+
+    def _batches(
         self,
         timeout: float | None,
         linger: float | None,
         on_change: Callable[[], None],
         on_note: Callable[[str], None],
-    ) -> Iterator[LogLine]:
+    ) -> Iterator[list[LogLine]]:
         # At `calm` it is over if nothing is left to read, at `end` in any case.
         end = calm = math.inf if timeout is None else time.monotonic() + timeout
         refresh = math.inf  # when to tell of changes; never while there are none
@@ -193,7 +221,7 @@ class Follower:
                     calm, end = time.monotonic() + linger, time.monotonic() + 10 * linger
             else:
                 self._room.release()
-                yield from item
+                yield item
 
     def _look_around(self) -> None:
         """Look for replicas that were too brief for the watch to have told of them."""
@@ -342,6 +370,5 @@ _as_line = partial(tuple.__new__, LogLine)  # half the time of LogLine(replica, 
 
 def _lines(replica: str, lines: list[str], returns: bool) -> list[LogLine]:
     if returns:
-        # Of a progress bar, which returns to the start of its line, the last state counts.
-        lines = [line.rstrip("\r").rpartition("\r")[2] for line in lines]
+        lines = [shown(line) if "\r" in line else line for line in lines]
     return [*map(_as_line, zip(repeat(replica), lines))]

@@ -103,6 +103,11 @@ class PodLog:
         run = Run.of(self.pod)
         return run is not None and run.number > self._finished
 
+    @property
+    def begun(self) -> str:
+        """The end of the last line, as far as it has come, if its newline has not."""
+        return self._lines.begun
+
     def update(self, pod: Pod, *, deleted: bool = False) -> None:
         """Take note of how the pod is now, or was before it was deleted."""
         with self._lock:

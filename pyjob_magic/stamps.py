@@ -7,6 +7,7 @@ that time, and of those that share it as many as it had.
 
 from __future__ import annotations
 
+import codecs
 import re
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +17,9 @@ _STAMP = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9]{2}:[0-9]{2})"
 _BEGINNING = re.compile(rf"\n{_STAMP} ")
 _LINE = re.compile(rf"({_STAMP}) (.*)", re.DOTALL)
 _PARTS = re.compile(r"([^.Z+]{19})\.?([0-9]*)(.*)")
+_BEGUN_STAMP = re.compile(rb"[0-9]{1,4}(?:-[0-9T:.+Z-]*)?")
+_LONGEST_STAMP = 64  # bytes
+_SEEN = 4096  # bytes that are looked at of a line whose end is missing
 
 
 class Position(NamedTuple):
@@ -79,6 +83,18 @@ class StampedLines:
         """What has come of a line whose end is missing."""
         return b"".join(self._rest)
 
+    @property
+    def begun(self) -> str:
+        """The end of what has come of such a line, if it is new; other threads may ask, too."""
+        rest = self._rest
+        start = b"".join(part[:_LONGEST_STAMP] for part in rest[: _LONGEST_STAMP + 1])
+        stamp, _ = _parted(start.decode(errors="replace"))
+        if _BEGUN_STAMP.fullmatch(start) or not self._would_be_new(stamp):
+            return ""
+        # Half a character at the end is no error: the other half may come.
+        text = codecs.getincrementaldecoder("utf-8")("replace").decode(_end(rest, _SEEN))
+        return text.removeprefix(f"{stamp} ") if stamp else text
+
     def feed(self, chunk: bytes) -> Batch:
         """Return the whole lines that have come, and are new."""
         whole, newline, begun = chunk.rpartition(b"\n")
@@ -123,6 +139,14 @@ class StampedLines:
             lines += self.position.lines
         self.position = Position(stamp, lines)
 
+    def _would_be_new(self, stamp: str) -> bool:
+        """Whether a line that begins so was not had before, as `_is_new` will find."""
+        had = self._had
+        if had is None or not stamp:
+            return had is None
+        now = moment(stamp)
+        return now > had.moment or (now == had.moment and self._passed >= had.lines)
+
     def _is_new(self, stamp: str) -> bool:
         """Whether the next line was not had before; one without a time is part of the last."""
         if self._had is None and self._until is None:
@@ -146,3 +170,15 @@ def _parted(line: str) -> tuple[str, str]:
     """Return the time of a line, or nothing, and the line."""
     found = _LINE.fullmatch(line)
     return (found[1], found[2]) if found else ("", line)
+
+
+def _end(parts: list[bytes], size: int) -> bytes:
+    """Return the last bytes of what parts make up, which others may append to meanwhile."""
+    taken: list[bytes] = []
+    missing = size
+    for part in reversed(parts):
+        taken.append(part[-missing:])
+        missing -= len(taken[-1])
+        if missing <= 0:
+            break
+    return b"".join(reversed(taken))

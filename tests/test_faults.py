@@ -205,6 +205,41 @@ def test_a_log_that_seems_to_have_no_end(client: Client, api: Api, proxy: Proxy)
     assert not faults
 
 
+BAR = """
+import os, time
+print("start", flush=True)
+print("100 of 100\\r 10%|#", end="", flush=True)
+while not os.path.exists("go"): time.sleep(.01)
+print("\\r 20%|##", flush=True)
+"""
+
+
+def test_a_bar_is_seen_before_its_line_ends(client: Client, api: Api, proxy: Proxy) -> None:
+    """As it looks, also after the connection was lost; once it is a line, it is told as one."""
+    api.submit(a_job(code=BAR, workers=1))
+    follower = Follower(client, client.get_job("j"))
+    batches = follower.batches(timeout=60)
+    lines = [line for _ in range(2) for line in next(batches)]
+    both = {"master-0": " 10%|# 100", "worker-0": " 10%|# 100"}
+
+    eventually(lambda: follower.partial() == both)
+    asked: list[str] = []
+    proxy.rule = lambda request: asked.append(request.path) if request.is_log else None
+    proxy.drop_connections()
+    eventually(lambda: len({*asked}) == 2 and follower.partial() == both)
+    for replica in ("master-0", "worker-0"):
+        directory(api, replica).joinpath("go").touch()
+    lines += [line for batch in batches for line in batch]
+
+    assert sorted(map(str, lines)) == [
+        "[master-0]  20%|##100",
+        "[master-0] start",
+        "[worker-0]  20%|##100",
+        "[worker-0] start",
+    ]
+    assert follower.partial() == {}
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_replicas_that_are_restarted_at_once(client: Client, api: Api, number: int) -> None:
     """Both of their runs are read once, the first one first."""
@@ -438,9 +473,9 @@ class TestKeptLogs:
         assert set(notes) == {f"logs are not kept in {state}: File exists"}
 
 
-def directory(api: Api) -> Path:
+def directory(api: Api, replica: str = "master-0") -> Path:
     """Return where the replica runs."""
-    uid = eventually(lambda: api.pods().get("j-master-0"))["metadata"]["uid"]
+    uid = eventually(lambda: api.pods().get(f"j-{replica}"))["metadata"]["uid"]
     return Path(os.environ["PYJOB_MAGIC_HOME"], "pods", str(uid), "work")
 
 

@@ -116,3 +116,62 @@ def test_only_what_came_before_a_time() -> None:
 def test_times_are_compared_to_the_nanosecond(stamp: str, expected: int) -> None:
     """Also where zeroes are left out, or another zone is meant."""
     assert moment(stamp) == expected
+
+
+@given(LINES, TEXT, st.integers(1, 50))
+def test_a_line_that_has_begun(lines: list[tuple[int, str]], begun: str, size: int) -> None:
+    """It is there without its time, and gone when its end has come."""
+    log, expected = stamped([*lines, (1, begun)])
+    reader = StampedLines()
+
+    got = read(reader, log[:-1], size)
+
+    assert (got, reader.begun) == (expected[:-1], begun)
+    assert reader.feed(b"\n").lines == [begun]
+    assert reader.begun == ""
+
+
+@given(LINES, st.integers(0, 400), st.integers(1, 60))
+def test_what_was_had_before_does_not_begin_again(
+    lines: list[tuple[int, str]], cut: int, size: int
+) -> None:
+    """After a connection was lost the server tells it once more."""
+    log, _ = stamped(lines)
+    before = StampedLines()
+    had = len(before.feed(log[:cut]).lines)
+    after, again = StampedLines(before.position), since(log, before.position)
+
+    for start in range(0, len(again), size):
+        whole = log.count(b"\n") - again.count(b"\n", start + size)
+        after.feed(again[start : start + size])
+        assert whole >= had or after.begun == ""
+
+
+@pytest.mark.parametrize(
+    ("come", "begun"),
+    [
+        ("2023-11-14T22:1", ""),
+        ("2023-11-14T22:13:20Z", ""),
+        ("2023-11-14T22:13:20Z ", ""),
+        ("2023-11-14T22:13:20Z 3", "3"),
+        ("2023-11-14T22:13:20Z 2020-01-01T00:00:00Z x", "2020-01-01T00:00:00Z x"),
+        ("no time", "no time"),
+    ],
+)
+def test_a_time_that_has_begun_is_no_line(come: str, begun: str) -> None:
+    reader = StampedLines()
+    reader.feed(come.encode())
+
+    assert reader.begun == begun
+
+
+def test_of_a_long_line_that_has_begun_the_end_is_told() -> None:
+    """That costs no more when it has a hundred thousand parts."""
+    reader = StampedLines()
+    reader.feed(b"2023-11-14T22:13:20Z ")
+    for number in range(100_000):
+        reader.feed(b"\r%6d \xc3\xa9" % number)
+    reader.feed(b"\xc3")
+
+    assert reader.begun.endswith("\r 99998 é\r 99999 é")
+    assert len(reader.begun) < 4096
