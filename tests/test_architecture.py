@@ -15,7 +15,7 @@ PACKAGE = Path(pyjob_magic.__file__).parent
 # Each may import those before it, and nothing behind it.
 ORDER = [
     ["errors", "quantity", "models", "findings", "metrics"],
-    ["values", "stamps", "_logbook"],
+    ["values", "stamps", "overprint", "_logbook"],
     ["options", "overlays", "payload"],
     ["edits", "diagnosis", "_card", "dialects"],
     ["manifest", "target", "checks", "fields"],
@@ -58,6 +58,7 @@ FREE_OF_IO = [
     "checks",
     "findings",
     "metrics",
+    "overprint",
     "retries",
     "stamps",
     "targets/cci/podrules",
