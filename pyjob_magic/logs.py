@@ -169,6 +169,11 @@ class Follower:
             for pod_log in tuple(self._logs.values()):
                 pod_log.wake()
 
+    def close(self) -> None:
+        """End it from another thread; what has come can still be read."""
+        self._streams.close()
+        self._items.put(_Mark.CLOSED)
+
     def partial(self) -> dict[str, str]:
         """Return how the last line of each replica looks whose end has not come.
 
@@ -214,6 +219,8 @@ class Follower:
             elif item is _Mark.STREAM_ENDED:
                 with self._lock:
                     self._open -= 1
+            elif item is _Mark.CLOSED:
+                return
             elif item is _Mark.JOB_ENDED:
                 self._look_around()
                 job_ended = True
@@ -345,6 +352,7 @@ class Follower:
 class _Mark(Enum):
     CHANGED = auto()  # the job or a replica is not what it was
     JOB_ENDED = auto()  # nothing new will start
+    CLOSED = auto()  # nobody wants to know any more
     STREAM_ENDED = auto()  # a replica's log has been read to its end
 
 
