@@ -6,7 +6,14 @@ tables, in the order in which they are tried: `failures` and `waiting`.
 
 from pyjob_magic.diagnosis.examination import Diagnosis, diagnose
 from pyjob_magic.diagnosis.failures import failed_first
-from pyjob_magic.diagnosis.replicas import blamed, exit_code, failed, how, suspects
+from pyjob_magic.diagnosis.replicas import (
+    blamed,
+    ended_by_deletion,
+    exit_code,
+    failed,
+    how,
+    suspects,
+)
 
 __all__ = [
     "LOG_LINES",
@@ -14,6 +21,7 @@ __all__ = [
     "Diagnosis",
     "blamed",
     "diagnose",
+    "ended_by_deletion",
     "exit_code",
     "failed",
     "failed_first",

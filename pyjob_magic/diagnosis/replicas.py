@@ -20,7 +20,7 @@ def failed(pods: Sequence[Pod]) -> list[Pod]:
     return [
         pod
         for pod in pods
-        if exit_code(pod) or (pod.status.phase == "Failed" and not _ended_by_deletion(pod))
+        if exit_code(pod) or (pod.status.phase == "Failed" and not ended_by_deletion(pod))
     ]
 
 
@@ -79,7 +79,7 @@ def end(pod: Pod) -> StateTerminated | None:
     if container is None:
         return None
     last = (container.last_state or ContainerState()).terminated
-    return last if _ended_by_deletion(pod) else container.state.terminated or last
+    return last if ended_by_deletion(pod) else container.state.terminated or last
 
 
 def finished(pod: Pod) -> str:
@@ -93,7 +93,7 @@ def _runs(pod: Pod) -> bool:
     return bool(container and container.state.running)
 
 
-def _ended_by_deletion(pod: Pod) -> bool:
+def ended_by_deletion(pod: Pod) -> bool:
     """Whether a pod was stopped because somebody, such as the operator, deleted it."""
     container = pod.main_container
     ended = container.state.terminated if container else None

@@ -9,6 +9,7 @@ from pyjob_magic.models.meta import (
     ObjectMeta,
     OwnerReference,
     first_problem,
+    read_time,
 )
 from pyjob_magic.models.pod import (
     ConfigMap,
@@ -58,4 +59,5 @@ __all__ = [
     "RunPolicy",
     "Status",
     "first_problem",
+    "read_time",
 ]

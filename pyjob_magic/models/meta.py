@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -36,6 +37,15 @@ def first_problem(error: ValidationError, whole: str) -> str:
     """Return what is wrong first: the field, or the `whole`, and why; not what stands there."""
     first = error.errors(include_url=False)[0]
     return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
+
+
+def read_time(text: str | None) -> datetime | None:
+    """Return a time as servers write it; None where there is none, or none that can be read."""
+    try:
+        time = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 class OwnerReference(KubeModel):

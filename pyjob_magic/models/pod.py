@@ -86,6 +86,7 @@ class StateTerminated(KubeModel):
     """How a container ended; `exit_code` is 128 + n after signal n."""
 
     exit_code: int
+    container_id: str | None = Field(default=None, alias="containerID")
     reason: str | None = None
     message: str | None = None
     started_at: str | None = None
@@ -114,9 +115,10 @@ class ContainerState(KubeModel):
 
 
 class ContainerStatus(KubeModel):
-    """How a container fares."""
+    """How a container fares; each of its runs has a `container_id` of its own."""
 
     name: str
+    container_id: str | None = Field(default=None, alias="containerID")
     ready: bool = False
     restart_count: int = 0
     state: ContainerState = Field(default_factory=ContainerState)

@@ -1,0 +1,164 @@
+"""What the job itself went through, as its conditions tell and told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from pyjob_magic.models import Condition, PyTorchJob, read_time
+from pyjob_magic.timeline.pods import PodHistory
+from pyjob_magic.timeline.spans import Mark, Row, Span, SpanKind, row
+
+_QUEUE = "kueue.x-k8s.io/queue-name"
+
+
+class JobHistory:
+    """What was seen of a job, also what its present status no longer tells.
+
+    A resumed job has another start time, one that restarts no longer says that it ran: each
+    change is noted with its time when it is first seen.
+    """
+
+    def __init__(self, job: PyTorchJob) -> None:
+        self.created = read_time(job.metadata.creation_timestamp)
+        self._queue = (job.metadata.labels or {}).get(_QUEUE, "")
+        self._changes: dict[tuple[datetime, SpanKind], str] = {}  # to their titles
+        self._admitted: dict[datetime, None] = {}
+        self._end: tuple[datetime, SpanKind, str] | None = None
+
+    @property
+    def end(self) -> datetime | None:
+        """When it ended."""
+        return self._end[0] if self._end else None
+
+    @property
+    def suspensions(self) -> list[datetime]:
+        """When it was suspended."""
+        return [at for at, kind in self._changes if kind == "suspended"]
+
+    def see(self, job: PyTorchJob, now: datetime) -> None:
+        """Note what the job tells as it is now."""
+        self.created = self.created or read_time(job.metadata.creation_timestamp) or now
+        conditions = {each.type: each for each in job.status.conditions or []}
+        start = read_time(job.status.start_time)
+        suspended = conditions.get("Suspended")
+        if not self._changes:
+            self._see_beginning(self.created, start, suspended)
+        if suspended and suspended.status != "True":
+            self._note(suspended, "queued", self._queued)
+        if start and start not in self._admitted:
+            self._admitted[start] = None
+            self._changes.setdefault((start, "scheduling"), "waits for its replicas' nodes")
+        self._see_running(conditions, start)
+        if (restarting := conditions.get("Restarting")) and restarting.status == "True":
+            self._note(restarting, "backoff", restarting.message or "restarts")
+        if suspended and suspended.status == "True":
+            self._note(suspended, "suspended", "suspended")
+        if job.status.ended and self._end is None:
+            current = job.status.current
+            at = read_time(job.status.completion_time) or _since(current) or now
+            good = job.status.state == "Succeeded"
+            message = (current.message if current else None) or job.status.state
+            self._end = at, "succeeded" if good else "failed", message
+
+    def see_gone(self, now: datetime) -> None:
+        """Note that it was deleted."""
+        self._end = self._end or (now, "stopped", "deleted")
+
+    @property
+    def _queued(self) -> str:
+        return f"waits in the queue {self._queue}" if self._queue else "waits for the operator"
+
+    def _see_beginning(
+        self, created: datetime, start: datetime | None, suspended: Condition | None
+    ) -> None:
+        """Note how it began: queues of Kueue, and people, have jobs suspended from the start."""
+        since = _since(suspended)
+        resumed_first = suspended and suspended.status != "True" and start and since
+        if self._queue or not (suspended and (start is None or resumed_first)):
+            self._changes[created, "queued"] = self._queued
+        else:
+            self._changes[created, "suspended"] = "suspended"
+
+    def _see_running(self, conditions: dict[str, Condition], start: datetime | None) -> None:
+        running = conditions.get("Running")
+        if running is None:
+            return
+        if running.reason != "PyTorchJobSuspended":  # its time is that of its beginning
+            self._note(running, "running", "running")
+        elif start and not any(kind == "running" and at >= start for at, kind in self._changes):
+            self._changes[start, "running"] = "ran; since when is not known"
+
+    def _note(self, condition: Condition, kind: SpanKind, title: str) -> None:
+        if since := _since(condition):
+            self._changes.setdefault((since, kind), title)
+
+    def row(self, replicas: Sequence[Sequence[PodHistory]], warnings: list[Mark]) -> Row:
+        """Return what it went through; its `replicas` tell when they had their nodes."""
+        spans = list(self._spans(replicas))
+        return row("job", spans, [*self._marks(), *warnings])
+
+    def _spans(self, replicas: Sequence[Sequence[PodHistory]]) -> Iterator[Span]:
+        changes = sorted(self._changes.items(), key=lambda item: item[0][0])
+        starts = [at for (at, _), _ in changes[1:]]
+        kinds: list[SpanKind | None] = [kind for (_, kind), _ in changes[1:]]
+        for ((at, kind), title), end, after in zip(
+            changes, [*starts, self.end], [*kinds, None], strict=True
+        ):
+            if kind == "scheduling":
+                yield from self._starting(at, end, title, replicas)
+            elif kind == "running":
+                yield Span(self._ran(after), at, end, title)
+            elif kind == "suspended" and self._queue:
+                yield Span("queued", at, end, self._queued)
+            else:
+                yield Span(kind, at, end, title)
+
+    def _ran(self, after: SpanKind | None) -> SpanKind:
+        """Return how a time of running ended, by what came after it."""
+        if after is None:
+            return self._end[1] if self._end else "running"
+        return "failed" if after == "backoff" else "stopped"
+
+    def _starting(
+        self,
+        start: datetime,
+        end: datetime | None,
+        title: str,
+        replicas: Sequence[Sequence[PodHistory]],
+    ) -> Iterator[Span]:
+        """Yield how its replicas came to run: until the last has its node, and from then on."""
+        times = [_latest(pods, end) for pods in replicas]
+        placed = [pod.scheduled for pod in times if pod and pod.scheduled]
+        ran = [pod.first_run for pod in times if pod and pod.first_run]
+        everywhere = len(placed) == len(replicas) and placed
+        ready = max(start, *placed) if everywhere else None
+        yield Span("scheduling", start, ready or end, title)
+        if ready:
+            yield Span("preparing", ready, end, "its replicas are prepared")
+        if end and end == self.end and ran:  # too brief for a condition to tell that it ran
+            yield Span(self._ran(None), max(start, min(ran)), end, "ran")
+
+    def _marks(self) -> Iterator[Mark]:
+        if self.created:
+            yield Mark("submitted", self.created, "submitted")
+        for at in self._admitted:
+            yield Mark("admitted", at, "admitted")
+        for at, kind in self._changes:
+            if kind == "running":
+                yield Mark("started", at, "running")
+            elif kind == "backoff":
+                yield Mark("restarted", at, self._changes[at, kind])
+        if self._end:
+            at, _, message = self._end
+            yield Mark("ended", at, message)
+
+
+def _since(condition: Condition | None) -> datetime | None:
+    return read_time(condition.last_transition_time) if condition else None
+
+
+def _latest(pods: Sequence[PodHistory], before: datetime | None) -> PodHistory | None:
+    """Return the last pod of a replica that was made before a time."""
+    made = [pod for pod in pods if before is None or pod.created <= before]
+    return made[-1] if made else None
