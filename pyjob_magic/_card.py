@@ -17,8 +17,9 @@ from typing import Protocol, TypeVar, overload
 from pyjob_magic import diagnosis
 from pyjob_magic.diagnosis import Diagnosis
 from pyjob_magic.findings import Finding
-from pyjob_magic.metrics import Series
+from pyjob_magic.metrics import Progress, Series
 from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
+from pyjob_magic.timeline import Timeline
 
 Rows = list[tuple[str, ...]]
 
@@ -52,6 +53,30 @@ class Card:
     pods: Sequence[Pod] = ()
     events: Sequence[Event] = field(default=())
     diagnosis: Diagnosis | None = None
+    timeline: Timeline | None = None
+    series: Sequence[Series] = ()
+    progress: Progress | None = None
+    log_tail: Sequence[tuple[str, str]] = ()
+    log_total: int = 0
+    yaml: str = ""
+    card_id: str = ""
+    now: datetime | None = None
+
+    def history(self, now: datetime) -> Timeline:
+        """Return what was seen of the job, at least what it tells by itself."""
+        if self.timeline:
+            return self.timeline
+        seen = Timeline(self.job)
+        seen.see_job(self.job, now)
+        for pod in self.pods:
+            seen.see_pod(pod, now)
+        seen.see_events(self.events)
+        return seen
+
+    @property
+    def open_command(self) -> str:
+        """What to type to see the job live."""
+        return f"%pytorchjob show {self.job.name}"
 
     def __str__(self) -> str:
         head = f"PyTorchJob {self.job.name}: {self.job.status.state} ({self._place})"

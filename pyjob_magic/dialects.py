@@ -30,6 +30,8 @@ class Dialect:
     """Whether a delete request may say which job of that name is meant."""
     dry_runs = True
     """Whether the server can check a job without creating it."""
+    suspends = True
+    """Whether the server can suspend a job and resume it."""
     absent = "it has no PyTorchJobs: Kubeflow's training-operator v1 is not installed there"
     """What it means if the server does not know PyTorchJobs, and what to do."""
 
@@ -84,6 +86,7 @@ class CCI(Dialect):
     pod_selector = None
     deletes_by_uid = False
     dry_runs = False
+    suspends = False
     absent = (
         "this region of CCI does not serve PyTorchJobs any more, an API that Huawei deprecated in "
         "2020; use --on kubernetes, or Volcano Jobs, which Huawei points to"

@@ -189,7 +189,7 @@ def load(text: str, *, file: str) -> PyTorchJob:
     if len(jobs) != 1:
         raise ManifestError(f"{file}: holds {len(jobs)} PyTorchJobs; one is needed")
     try:
-        return _fresh(read(jobs[0]))
+        return fresh(read(jobs[0]))
     except ManifestError as error:
         raise ManifestError(f"{file}: {error}") from None
 
@@ -238,8 +238,8 @@ def _flat(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
             yield from _flat(items) if isinstance(items, list) else [document]
 
 
-def _fresh(job: PyTorchJob) -> PyTorchJob:
-    """Return `job` without what a server adds."""
+def fresh(job: PyTorchJob) -> PyTorchJob:
+    """Return `job` without what a server adds, so that it can be sent again."""
     wire = job.to_wire()
     wire.pop("status", None)
     said = ("name", "namespace", "labels", "annotations")

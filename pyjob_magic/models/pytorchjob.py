@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import Field
 
-from pyjob_magic.models.meta import KubeModel, KubeObject
+from pyjob_magic.models.meta import KubeModel, KubeObject, read_time
 from pyjob_magic.models.pod import PodTemplateSpec
 
 ReplicaType = Literal["Master", "Worker"]
@@ -118,6 +119,14 @@ class JobStatus(KubeModel):
     def ended(self) -> bool:
         """Whether the job has succeeded or failed."""
         return self.state in ("Succeeded", "Failed")
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the job has ended; a permanent failure by exit code has no completion time."""
+        if not self.ended:
+            return None
+        since = self.current.last_transition_time if self.current else None
+        return read_time(self.completion_time) or read_time(since)
 
 
 class PyTorchJob(KubeObject):

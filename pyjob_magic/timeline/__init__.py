@@ -31,6 +31,7 @@ class Timeline:
 
     def __init__(self, job: PyTorchJob) -> None:
         self._name = job.name
+        self._asked_for = job.replica_names
         self._job = JobHistory(job)
         self._replicas = {name: ReplicaHistory(name) for name in job.replica_names}
         self._warnings: dict[str, deque[Mark]] = {}  # by replica; the job's by "job"
@@ -73,6 +74,16 @@ class Timeline:
         """Note that the job was deleted, and its replicas with it."""
         self._job.see_gone(now)
         self._gone = True
+
+    @property
+    def all_ran(self) -> datetime | None:
+        """Since when all replicas that the job was submitted with ran; None if they never did."""
+        firsts = [
+            min((pod.first_run for pod in self._replicas[name].pods if pod.first_run), default=None)
+            for name in self._asked_for
+        ]
+        ran = [first for first in firsts if first]
+        return max(ran) if ran and len(ran) == len(firsts) else None
 
     def rows(self, now: datetime) -> list[Row]:
         """Return a row for the job and one for each replica, in the order of their names."""

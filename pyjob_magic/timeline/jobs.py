@@ -56,7 +56,7 @@ class JobHistory:
             self._note(suspended, "suspended", "suspended")
         if job.status.ended and self._end is None:
             current = job.status.current
-            at = read_time(job.status.completion_time) or _since(current) or now
+            at = job.status.ended_at or now
             good = job.status.state == "Succeeded"
             message = (current.message if current else None) or job.status.state
             self._end = at, "succeeded" if good else "failed", message
