@@ -23,7 +23,6 @@ from pyjob_magic.errors import (
     OptionError,
     PyJobError,
     SourceError,
-    TargetError,
 )
 from pyjob_magic.job import Job
 from pyjob_magic.logs import LogLine
@@ -157,14 +156,15 @@ class Commands:
         first
             What is shown at first; without it, the job is looked at.
         """
+        first = first or job.card()
         if not hasattr(self._shell, "kernel"):
-            display(first or job.card())
+            display(first)
             return None
         from pyjob_magic._live import LiveCard, shows_widgets
 
         interactive = shows_widgets(self._shell.user_ns)
-        card = LiveCard(job, self._shell.display_pub, interactive=interactive)
-        card.display(first or job.card())
+        card = LiveCard(job, first, self._shell.display_pub, interactive=interactive)
+        card.display()
         return card
 
     def _assign(self, name: str, value: object) -> None:
@@ -209,7 +209,14 @@ class Commands:
                         told.add(note)
                         print(note)
 
-        job.wait(timeout, on_line=on_line, on_change=tell, on_note=print)
+        try:
+            job.wait(timeout, on_line=on_line, on_change=tell, on_note=print)
+        except TargetError:
+            raise  # nor would it answer for the card
+        except BaseException:
+            display(job)
+            raise
+        display(job)
 
     # -- the verbs, each with what its parser returns ------------------------------------------
 

@@ -14,20 +14,23 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
 from pyjob_magic import _frontend
-from pyjob_magic._card import Card
 from pyjob_magic._monitor import Monitor, Part
 from pyjob_magic.errors import PyJobError
 from pyjob_magic.job import Job
 from pyjob_magic.models import JobStatus
+from pyjob_magic.streams import log
 
 if TYPE_CHECKING:
     from IPython.core.displaypub import DisplayPublisher
+
+    from pyjob_magic._card import Card
 
 _APART = 0.1  # seconds between two updates
 _APART_HIDDEN = 2.0  # the same while nobody looks
@@ -41,7 +44,7 @@ _MOST_LINES = 1000  # lines of one answer
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-class CardWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget is untyped here
+class CardWidget(anywidget.AnyWidget):
     """What the front end knows of a job; see `_view` for what the parts consist of."""
 
     _esm = _frontend.esm()
@@ -68,6 +71,8 @@ class LiveCard:
     ----------
     job
         The job.
+    first
+        What is known of it already, and shown at first.
     publisher
         Takes what is displayed, of the shell whose cell it belongs to.
     interactive
@@ -75,20 +80,21 @@ class LiveCard:
     """
 
     def __init__(
-        self, job: Job, publisher: DisplayPublisher, *, interactive: bool
+        self, job: Job, first: Card, publisher: DisplayPublisher, *, interactive: bool
     ) -> None:
         self._publisher = publisher
         self._id = secrets.token_hex(8)
-        self._monitor = Monitor(job)
+        self._first = first
+        self._monitor = Monitor(job, first)
         self._widget = CardWidget(card_id=self._id) if interactive else None
         self._visible = True
         self._wanted = threading.Event()  # set when something is to be sent without delay
         self._saved = threading.Event()  # set when the last state of the job is what is saved
         self._send_lock = threading.Lock()
 
-    def display(self, first: Card) -> None:
-        """Put the card under the cell that runs; `first` is what is known of the job already."""
-        bundle = first.with_id(self._id)._repr_mimebundle_()
+    def display(self) -> None:
+        """Put the card under the cell that runs."""
+        bundle = replace(self._first, card_id=self._id)._repr_mimebundle_()
         self._publisher.publish(bundle, transient={"display_id": self._id})
         if self._widget is not None:
             self._widget.on_msg(self._hear)
@@ -98,31 +104,54 @@ class LiveCard:
             self._publisher.publish({_WIDGET: view, "text/plain": ""})
         self._begin()
 
-    def wait(self, timeout: float | None = None) -> JobStatus:
+    def wait(
+        self, timeout: float | None = None, *, on_note: Callable[[str], None] = lambda _: None
+    ) -> JobStatus:
         """Block until the job has ended; as `Job.wait`."""
         try:
-            return self._monitor.wait(timeout)
+            # A live card shows what there is to note.
+            return self._monitor.wait(
+                timeout, on_note=on_note if self._widget is None else lambda _: None
+            )
         finally:
-            if self._monitor.reading_is_over:
-                self._saved.wait(_PATIENCE)
-            else:
-                self._save()
+            self.save()
+
+    def save(self) -> None:
+        """Bring what is saved in the notebook up to date, at the end of the job with all of it."""
+        if self._monitor.reading_is_over:
+            self._saved.wait(_PATIENCE)
+        else:
+            self._save()
 
     def _begin(self) -> None:
         self._monitor.start()
         # In a copy of the context of the cell, so that what is displayed belongs to it.
         work = contextvars.copy_context().run
         threading.Thread(
-            target=work, args=(self._update, self._monitor), name="pyjob-card", daemon=True
+            target=work, args=(self._work, self._monitor), name="pyjob-card", daemon=True
         ).start()
 
     # -- the thread that keeps it up to date ------------------------------------------------------
+
+    def _work(self, monitor: Monitor) -> None:
+        try:
+            self._update(monitor)
+        except Exception:
+            # Nobody sees what a thread raises: a card that has stopped must not seem to be alive.
+            log.exception("the card of PyTorchJob %r has stopped", monitor.job.name)
+            monitor.say_stopped()
+            if self._widget is not None:
+                self._send({Part.HEAD})
+            raise
+        finally:
+            self._saved.set()
 
     def _update(self, monitor: Monitor) -> None:
         """Send what has changed, until nothing will change any more."""
         due = dict.fromkeys(Part, 0.0)  # when each part may be sent again
         pending: set[Part] = set()
-        state, save_due, unsaved = "", 0.0, True
+        state, unsaved = monitor.state, False
+        save_due = time.monotonic() + _SAVES_APART_VISIBLE
         while True:
             over = monitor.over  # asked before: what changes last is sent, too
             pending |= monitor.changes(_REPAINT)
@@ -143,7 +172,6 @@ class LiveCard:
                 apart = _SAVES_APART if self._widget is not None else _SAVES_APART_VISIBLE
                 save_due = now + apart
             if over and not pending:
-                self._saved.set()
                 return
             self._wanted.wait(_APART if self._visible else _APART_HIDDEN)
             self._wanted.clear()
@@ -161,8 +189,7 @@ class LiveCard:
         return costs
 
     def _save(self) -> None:
-        """Bring what is saved in the notebook up to date."""
-        bundle = self._monitor.card(self._id)._repr_mimebundle_()
+        bundle = self._monitor.bundle(self._id)
         self._publisher.publish(bundle, transient={"display_id": self._id}, update=True)
 
     # -- what the front end says ------------------------------------------------------------------

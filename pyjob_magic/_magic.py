@@ -22,11 +22,13 @@ from pyjob_magic._verbs import VERBS, asks_for_help, usage, verb_parser
 from pyjob_magic.errors import DetachedError
 
 if TYPE_CHECKING:
+    from IPython.core.formatters import IPythonDisplayFormatter
     from IPython.core.interactiveshell import InteractiveShell
 
     from pyjob_magic._commands import Commands
 
 CELL_PARSER = cell_parser()
+_JOB = ("pyjob_magic.job", "Job")  # by name, as importing it costs time
 
 
 @magics_class
@@ -114,6 +116,8 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     _remove_matcher(shell)  # of an earlier %reload_ext
     shell.Completer.custom_matchers.append(matcher(magics))
+    if hasattr(shell, "kernel"):  # a job as the last value of a cell is shown as its card
+        _showing(shell).for_type_by_name(*_JOB, lambda job: magics.commands.show_job(job))
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -121,6 +125,15 @@ def unload(shell: InteractiveShell) -> None:
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("pytorchjob", None)
     _remove_matcher(shell)
+    if hasattr(shell, "kernel"):
+        _showing(shell).pop(".".join(_JOB), None)
+
+
+def _showing(shell: InteractiveShell) -> IPythonDisplayFormatter:
+    """Return what knows which values show themselves."""
+    assert shell.display_formatter is not None
+    formatter: IPythonDisplayFormatter = shell.display_formatter.ipython_display_formatter
+    return formatter
 
 
 def _remove_matcher(shell: InteractiveShell) -> None:

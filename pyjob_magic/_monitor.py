@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -18,13 +20,19 @@ from pyjob_magic.errors import PyJobError
 from pyjob_magic.informer import News
 from pyjob_magic.job import LINGER, Job
 from pyjob_magic.logs import Follower, LogLine
+from pyjob_magic.metrics import Progress
 from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
 from pyjob_magic.timeline import Timeline
 
+MOST_FOLLOWED = 64
+"""Replicas whose logs are read without being asked for."""
+
+_LOOK_UP = 0.5  # seconds until who waits looks whether there is a note
 _LOOK_AGAIN = 10.0  # seconds until events are asked for though nothing has changed
 _LOOKS_APART = 1.0  # seconds between two questions for events
 _TAIL, _MOST_TAIL = 200, 1000  # lines that are told at least, and at once
 _TAIL_CHARACTERS = 300_000
+_STATIC_LINES = 40  # of the log, in what is saved
 
 
 class Part(StrEnum):
@@ -50,9 +58,11 @@ class Monitor:
     ----------
     job
         The job; its manifest is kept up to date.
+    first
+        What is known of its replicas and events already.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, first: Card | None = None) -> None:
         self.job = job
         self.book = LogBook(job.replica_names)
         self.view = ""
@@ -75,7 +85,10 @@ class Monitor:
         self._look = threading.Event()
         self._read = threading.Event()  # set when nothing more will be read
         self._over = threading.Event()  # set when nothing more will change
-        self._follower = Follower(job.client, job.manifest)
+        if first is not None:
+            self._take_over(first)
+        self._follower = Follower(job.client, job.manifest, most=MOST_FOLLOWED)
+        self._others: dict[str, Follower] = {}  # by replica, of those that somebody wants to see
         self._watches: list[Callable[[], None]] = []
 
     def start(self) -> None:
@@ -84,12 +97,13 @@ class Monitor:
             self.job.client.watch_pods(self.job.manifest, self._hear_of_pod),
             self.job.client.watch_job(self.job.name, self._hear_of_job),
         ]
-        for work in (self._read_lines, self._look_around):
-            threading.Thread(target=work, name="pyjob-card", daemon=True).start()
+        self._in_thread(self._read_lines)
+        self._in_thread(self._look_around)
 
     def close(self) -> None:
         """Follow the job no longer; what is known of it stays."""
-        self._follower.close()
+        for follower in (self._follower, *self._others.values()):
+            follower.close()
         self._read.set()
         self._look.set()
 
@@ -108,12 +122,16 @@ class Monitor:
         """How the job fares, in one word."""
         return "Deleted" if self._gone else self.job.manifest.status.state
 
-    def wait(self, timeout: float | None = None) -> JobStatus:
+    def wait(
+        self, timeout: float | None = None, *, on_note: Callable[[str], None] = lambda _: None
+    ) -> JobStatus:
         """Block until the job has ended; as `Job.wait`."""
-        end = None if timeout is None else time.monotonic() + timeout
-        # Short waits: an interrupt is heard between two of them, on every platform.
-        while not self._read.is_set() and (end is None or time.monotonic() < end):
-            self._read.wait(0.5 if end is None else min(0.5, max(0.0, end - time.monotonic())))
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        told = ""
+        while not self._read.is_set() and (left := end - time.monotonic()) > 0:
+            self._read.wait(min(_LOOK_UP, left))
+            if self._status not in ("", told):
+                on_note(told := self._status)
         if self._error is not None:
             raise self._error
         return self.job.conclude(self._follower, self._ends(), timeout)
@@ -130,6 +148,12 @@ class Monitor:
         with self._lock:
             self.view = view
             self._touch(Part.LOG)
+            if view in ("", *self._others) or view in self.job.replica_names[:MOST_FOLLOWED]:
+                return
+            if not self.book.total(view):  # else it has failed, and is followed already
+                follower = Follower(self.job.client, self.job.manifest, replica=view)
+                self._others[view] = follower
+                self._in_thread(lambda: self._read_other(follower))
 
     def note_deletion(self) -> None:
         """Show that the job was deleted, also when it is followed no longer."""
@@ -137,13 +161,20 @@ class Monitor:
             self._gone = True
             self._touch(Part.HEAD)
 
+    def say_stopped(self) -> None:
+        """Show that what is shown is kept up to date no longer."""
+        self._say(f"this card has stopped; %pytorchjob show {self.job.name} opens a new one")
+
     def changes(self, timeout: float) -> set[Part]:
         """Return what has changed since the last call; wait for that, but not for ever."""
         with self._news:
             if not self._changed and not self.over:
                 self._news.wait(timeout)
             # A bar that is redrawn within its line is no news to anybody else.
-            if (partial := self._follower.partial()) != self._partial:
+            partial = self._follower.partial()
+            for follower in self._others.values():
+                partial |= follower.partial()
+            if partial != self._partial:
                 self._partial = partial
                 self._changed |= {Part.LOG, Part.PROGRESS}
             changed, self._changed = self._changed, set()
@@ -157,37 +188,40 @@ class Monitor:
         with self._lock:
             return getattr(self, f"_tell_{part}")(now)  # type: ignore[no-any-return]
 
-    def card(self, card_id: str = "") -> Card:
-        """Return a picture of the job as far as it is known now."""
-        with self._lock:
-            total = self.book.total()
-            return Card(
-                self.job.manifest,
-                self.job.place,
-                pods=self._replicas(),
-                events=self._events,
-                diagnosis=self._diagnosis,
-                timeline=self._timeline,
-                series=self._readings.series,
-                progress=self._progress(),
-                log_tail=self._named(self.book.lines("", total - 40, 40)),
-                log_total=total,
-                card_id=card_id,
-                now=datetime.now(UTC),
-            )
+    def bundle(self, card_id: str) -> dict[str, str]:
+        """Return the job as HTML and text, as far as it is known now."""
+        now = datetime.now(UTC)
+        with self._lock:  # also while it is drawn
+            return replace(self._card(now), card_id=card_id)._repr_mimebundle_()
 
-    def _tell_head(self, now: datetime) -> dict[str, Any]:
-        card = Card(
+    def _card(self, now: datetime) -> Card:
+        total = self.book.total()
+        progress = self._progress(now)
+        return Card(
             self.job.manifest,
             self.job.place,
             pods=self._replicas(),
             events=self._events,
             diagnosis=self._diagnosis,
+            timeline=self._timeline,
+            series=self._readings.series,
+            progress=progress[1] if progress else None,
+            log_tail=self._named(self.book.lines("", total - _STATIC_LINES, _STATIC_LINES)),
+            log_total=total,
+            yaml=_view.yaml_of(self.job.manifest, self.job.client.target),
+            now=now,
         )
-        return {"head": _view.head(card, now, gone=self._gone, status=self._status)}
+
+    def _tell_head(self, now: datetime) -> dict[str, Any]:
+        suspends = self.job.client.target.dialect.suspends
+        head = _view.head(
+            self._card(now), now, gone=self._gone, status=self._status, can_suspend=suspends
+        )
+        return {"head": head}
 
     def _tell_progress(self, now: datetime) -> dict[str, Any]:
-        return {"progress": _view.progress(self._progress(), now)}
+        replica, heard, left = self._progress(now) or ("", None, None)
+        return {"progress": _view.progress(heard, replica, left, now.timestamp())}
 
     def _tell_replicas(self, _: datetime) -> dict[str, Any]:
         return {"replicas": _view.replicas(self.job.replica_names, self._replicas())}
@@ -196,7 +230,10 @@ class Monitor:
         return {"timeline": _view.timeline(self._timeline, now)}
 
     def _tell_charts(self, _: datetime) -> dict[str, Any]:
-        charts, note = _view.charts(self._readings.series, self._readings.passed_over)
+        charts, note = _view.charts(self._readings.series)
+        if passed_over := self._readings.passed_over:
+            note = f"{note}; " if note else ""
+            note += f"{passed_over:,} lines came too fast to be read; job.metrics() reads them"
         return {"charts": charts, "charts_note": note}
 
     def _tell_events(self, _: datetime) -> dict[str, Any]:
@@ -224,7 +261,7 @@ class Monitor:
                 "replicas": names,
                 "totals": book.totals(),
                 "total": book.total(),
-                "note": book.problem,
+                "note": "; ".join(filter(None, [book.problem, self._left_out()])),
             },
             "view": view,
             "tail": {
@@ -235,11 +272,20 @@ class Monitor:
             },
         }
 
+    def _left_out(self) -> str:
+        others = len(self.job.replica_names) - MOST_FOLLOWED
+        if others <= 0:
+            return ""
+        return (
+            f"of {MOST_FOLLOWED} replicas and of those that fail; choose one of the {others} "
+            "others to see its lines, too"
+        )
+
     def _replicas(self) -> list[Pod]:
         return [self._pods[name] for name in self.job.replica_names if name in self._pods]
 
-    def _progress(self) -> Any:
-        return self._readings.progress(self.job.replica_names, self._partial, time.time())
+    def _progress(self, now: datetime) -> tuple[str, Progress, float | None] | None:
+        return self._readings.progress(self.job.replica_names, self._partial, now.timestamp())
 
     def _named(self, lines: list[Numbered]) -> list[LogLine]:
         names = self.book.replicas
@@ -280,10 +326,7 @@ class Monitor:
         if news is not News.CHANGED and news is not News.DELETED:
             return
         with self._lock:
-            self._timeline.see_pod(value, datetime.now(UTC))
-            self._pods[value.replica] = value
-            if failed([value]):
-                self._failed.setdefault(value.name, value)
+            self._see_pod(value, datetime.now(UTC))
             self._touch(Part.HEAD, Part.REPLICAS, Part.TIMELINE)
             self._look.set()
 
@@ -292,6 +335,12 @@ class Monitor:
             self._touch(Part.MANIFEST)
         self.job.manifest = job
         self._timeline.see_job(job, now)
+
+    def _see_pod(self, pod: Pod, now: datetime) -> None:
+        self._timeline.see_pod(pod, now)
+        self._pods[pod.replica] = pod
+        if failed([pod]):
+            self._failed.setdefault(pod.name, pod)
 
     def _say(self, sentence: str) -> None:
         """Show what keeps the card from being up to date; nothing if it is."""
@@ -304,6 +353,13 @@ class Monitor:
         with self._news:
             self._changed.update(parts)
             self._news.notify_all()
+
+    def _take_over(self, card: Card) -> None:
+        now = datetime.now(UTC)
+        for pod in card.pods:
+            self._see_pod(pod, now)
+        self._events, self._diagnosis = [*card.events], card.diagnosis
+        self._timeline.see_events(card.events)
 
     # -- threads ----------------------------------------------------------------------------------
 
@@ -318,13 +374,23 @@ class Monitor:
             self._read.set()
             self._look.set()
 
+    def _read_other(self, follower: Follower) -> None:
+        try:
+            for lines in follower.batches(linger=LINGER, on_note=self._say):
+                self._take(lines)
+        except PyJobError as error:
+            self._say(str(error))
+
+    def _in_thread(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=work, name="pyjob-card", daemon=True).start()
+
     def _take(self, lines: list[LogLine]) -> None:
         if not lines or lines[0].replica not in self.book.replicas:
             return
         replica, texts = lines[0].replica, [line.text for line in lines]
         self.book.add(replica, texts)
         with self._lock:
-            self._readings.take(replica, texts, time.time())
+            self._readings.take(replica, texts, datetime.now(UTC).timestamp())
             self._touch(Part.LOG, Part.CHARTS, Part.PROGRESS)
 
     def _look_around(self) -> None:

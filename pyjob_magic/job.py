@@ -157,7 +157,9 @@ class Job:
             ends[line.replica].append(line.text)
             if on_line is not None:
                 on_line(line)
-        return self.conclude(follower, {name: "\n".join(end) for name, end in ends.items()}, timeout)
+        return self.conclude(
+            follower, {name: "\n".join(end) for name, end in ends.items()}, timeout
+        )
 
     def conclude(
         self, follower: Follower, ends: Mapping[str, str], timeout: float | None = None

@@ -84,6 +84,8 @@ class Follower:
         Only this one, such as ``worker-1``.
     tail
         Start with at most this many old lines of each replica.
+    most
+        Of more replicas read only those that fail and so many others, the first ones.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Follower:
         *,
         replica: str | None = None,
         tail: int | None = None,
+        most: int | None = None,
     ) -> None:
         self.job: PyTorchJob | None = job
         """The job as it was last seen; None once it is gone."""
@@ -100,7 +103,10 @@ class Follower:
         """Replicas that were seen to fail, as they were then, by name of the pod."""
         self._client = client
         self._first = job
-        self._replica = replica
+        # Those that are not followed unless they fail, and whether they are then.
+        others = {*job.replica_names} - {replica} if replica else {*job.replica_names[most:]}
+        self._others = others if replica or most is not None else set[str]()
+        self._follows_failed = replica is None
         self._tail = tail
         self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._room = threading.Semaphore(_BATCHES)
@@ -271,7 +277,9 @@ class Follower:
         if failed([pod]):
             self.failed.setdefault(pod.name, pod)
             self._evidence.set()
-        if self._replica not in (None, pod.replica):
+            if self._follows_failed:
+                self._others.discard(pod.replica)
+        if pod.replica in self._others:
             return
         uid = pod.metadata.uid
         with self._lock:
@@ -289,7 +297,7 @@ class Follower:
 
     def _consider_kept(self, replica: str) -> None:
         """Read the log of a replica that was never seen: it may be kept though the pod is gone."""
-        if self._replica not in (None, replica):
+        if replica in self._others:
             return
         with self._lock:
             if any(each.pod.replica == replica for each in self._logs.values()):

@@ -50,8 +50,8 @@ def test_any_part_of_a_view(batches: Batches, view: str, start: int, count: int)
 def test_a_download_holds_all(batches: Batches, view: str) -> None:
     text = b"".join(map(gzip.decompress, filled(batches).pieces(view))).decode()
 
-    prefix = (lambda who: f"[{NAMES[who]}] ") if not view else (lambda _: "")
-    assert text == "".join(f"{prefix(who)}{line}\n" for who, line in flat(batches, view))
+    prefixes = [""] * len(NAMES) if view else [f"[{name}] " for name in NAMES]
+    assert text == "".join(f"{prefixes[who]}{line}\n" for who, line in flat(batches, view))
 
 
 @settings(deadline=None)
@@ -70,7 +70,8 @@ def test_search(batches: Batches, view: str, text: str, forward: bool) -> None:
         if forward:
             expected = next((n for n in having if n >= start), having[0] if having else None)
         else:
-            expected = next((n for n in reversed(having) if n <= start), (having or [None])[-1])
+            last = having[-1] if having else None
+            expected = next((n for n in reversed(having) if n <= start), last)
         assert found.number == expected
 
 

@@ -100,6 +100,8 @@ class JobHistory:
 
     def _spans(self, replicas: Sequence[Sequence[PodHistory]]) -> Iterator[Span]:
         changes = sorted(self._changes.items(), key=lambda item: item[0][0])
+        if not changes:
+            return  # the operator has not taken it up yet
         starts = [at for (at, _), _ in changes[1:]]
         kinds: list[SpanKind | None] = [kind for (_, kind), _ in changes[1:]]
         for ((at, kind), title), end, after in zip(

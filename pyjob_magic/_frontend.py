@@ -1,0 +1,6 @@
+def esm() -> str:
+    return "export default {render({model, el}) { el.textContent = 'live'; }}"
+
+
+def css() -> str:
+    return ""
