@@ -23,6 +23,7 @@ from pyjob_magic.errors import (
     OptionError,
     PyJobError,
     SourceError,
+    TargetError,
 )
 from pyjob_magic.job import Job
 from pyjob_magic.logs import LogLine

@@ -21,7 +21,7 @@ ORDER = [
     ["_states", "timeline"],
     ["_charts", "_card"],
     ["manifest", "target", "checks", "fields"],
-    ["_view"],
+    ["_view", "_readings", "_frontend"],
     ["trust", "unlogged", "streams", "retries", "causes"],
     ["rest"],
     ["informer"],
@@ -30,6 +30,8 @@ ORDER = [
     ["logs"],
     ["job", "profiles", "inputs"],
     ["settings", "_sources"],  # the latter is what needs the library
+    ["_monitor"],
+    ["_live"],
     ["connection"],
     ["_profiles"],
     ["_line"],
