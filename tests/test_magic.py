@@ -711,7 +711,7 @@ def test_logs_are_followed_to_the_end_of_the_job_not_of_a_replica_that_hangs(
     """As a cell is that waits."""
     hangs = "import os, time\nprint('begun')\ntime.sleep(600 * int(os.environ['RANK']))"
     shell.cell("hangs --workers 1 --clean-pods None --wait", hangs)
-    monkeypatch.setattr("pyjob_magic.job._LINGER", 0.5)
+    monkeypatch.setattr("pyjob_magic.job.LINGER", 0.5)
 
     assert "[master-0] begun" in shell.line("logs hangs --follow")
 
