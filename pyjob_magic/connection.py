@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-import secrets
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pyjob_magic import causes, doctor, fields, inputs, settings, values
+from pyjob_magic import doctor, inputs, settings, submission, values
 from pyjob_magic._card import FindingTable, JobTable
 from pyjob_magic.client import Client
-from pyjob_magic.errors import (
-    DetachedError,
-    ForbiddenError,
-    InvalidError,
-    OptionError,
-    PyJobError,
-    TargetError,
-)
+from pyjob_magic.errors import OptionError
 from pyjob_magic.job import Job
-from pyjob_magic.manifest import SUBMISSION, SUFFIX_ALPHABET, Manifest, Origin, build, read
+from pyjob_magic.manifest import SUBMISSION, Manifest, Origin, build, read
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import JobOptions
 from pyjob_magic.profiles import NO_PROFILE, Profile
@@ -159,20 +149,21 @@ class Connection:
             If an option cannot be, the source cannot travel, or a patch spoils the job.
         """
         origin = Origin(
-            time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            suffix=_suffix(),
+            time=submission.time(),
+            suffix=submission.suffix(),
             notebook=notebook,
             cell=cell,
             line=line,
-            submission=str(uuid.uuid4()),
+            submission=submission.identity(),
             profile=self.profile.name,
             target=self.client.target.annotations,
         )
         typed = options or JobOptions.read(said)
         whole = self.profile.under(typed) if base is None or self.profile.asked_for else typed
-        return self._prepared(
-            build(inputs.with_files(whole), source, origin, namespace=self.namespace, base=base)
+        manifest = build(
+            inputs.with_files(whole), source, origin, namespace=self.namespace, base=base
         )
+        return submission.prepared(manifest, self.client.target)
 
     def submit(
         self, manifest: Manifest | PyTorchJob | Mapping[str, Any], *, dry_run: bool = False
@@ -198,54 +189,8 @@ class Connection:
         ExistsError, InvalidError, ForbiddenError
             If the API refuses it; the message names the options that set the fields.
         """
-        if dry_run and not self.client.target.dialect.dry_runs:
-            raise OptionError(
-                "--dry-run", f"{self.target} checks nothing without creating it; leave =server out"
-            )
         whole = manifest if isinstance(manifest, Manifest) else Manifest(_foreign(manifest))
-        whole = self._prepared(whole)
-        created = self._create(whole.job, dry_run=dry_run)
-        if whole.config_map is not None and not dry_run:
-            try:
-                self.client.create_config_map(whole.owned_config_map(created))
-            except BaseException as error:  # also an interrupt: nothing may be left half-way
-                self._take_back(created, error)
-                raise
-        return Job(self.client, created)
-
-    def _create(self, job: PyTorchJob, *, dry_run: bool) -> PyTorchJob:
-        try:
-            created = self.client.create_job(job, dry_run=dry_run)
-        except (InvalidError, ForbiddenError) as error:
-            error.explain(causes.explain(error.message, error.details, job.to_wire()))
-            raise
-        except KeyboardInterrupt:
-            if dry_run:
-                raise
-            raise DetachedError(
-                f"interrupted while PyTorchJob {job.name!r} was being created; "
-                f"%pytorchjob show {job.name} tells whether it is there"
-            ) from None
-        dialect = self.client.target.dialect
-        sent = dialect.decode(dialect.encode(job)).to_wire()
-        if dropped := fields.lost(sent["spec"], created.to_wire()["spec"], "spec"):
-            # A server that validates strictly refuses them; older ones say nothing.
-            log.warning(
-                f"{self.client.target.full_name} does not know {', '.join(dropped)} and has left "
-                "that out"
-            )
-        return created
-
-    def _take_back(self, job: PyTorchJob, error: BaseException) -> None:
-        """Delete a job whose source could not follow, or say that it is left."""
-        try:
-            self.client.delete_job(job)
-        except PyJobError as left:
-            why = str(error) or "interrupted"
-            raise TargetError(
-                f"{why}; PyTorchJob {job.name!r}, which cannot run without it, is left: {left}; "
-                f"delete it with %pytorchjob delete {job.name}"
-            ) from error
+        return Job(self.client, submission.submit(self.client, whole, dry_run=dry_run))
 
     def get(self, name: str) -> Job:
         """Return the handle on the job `name`.
@@ -272,13 +217,6 @@ class Connection:
         )
         return FindingTable(report.findings, report.role)
 
-    def _prepared(self, manifest: Manifest) -> Manifest:
-        """Return the manifest as the target takes it."""
-        target = self.client.target
-        job = target.prepare(manifest.job)
-        target.dialect.check(job)
-        return dataclasses.replace(manifest, job=job, dialect=target.dialect)
-
     def close(self) -> None:
         """Close the connections; jobs go on."""
         self.client.close()
@@ -288,13 +226,8 @@ def _foreign(manifest: PyTorchJob | Mapping[str, Any]) -> PyTorchJob:
     """Return a job that was not built here with what makes it known again if an answer is lost."""
     job = manifest if isinstance(manifest, PyTorchJob) else read(manifest)
     meta = job.metadata
-    name = meta.name or (f"{meta.generate_name}{_suffix()}" if meta.generate_name else None)
+    generated = f"{meta.generate_name}{submission.suffix()}" if meta.generate_name else None
     # One that was fetched bears the annotation of when it was submitted before.
-    annotations = {**(meta.annotations or {}), SUBMISSION: str(uuid.uuid4())}
-    known = meta.model_copy(update={"name": name, "annotations": annotations})
+    annotations = {**(meta.annotations or {}), SUBMISSION: submission.identity()}
+    known = meta.model_copy(update={"name": meta.name or generated, "annotations": annotations})
     return job.model_copy(update={"metadata": known})
-
-
-def _suffix() -> str:
-    """Return the random end of a generated name."""
-    return "".join(secrets.choice(SUFFIX_ALPHABET) for _ in range(5))

@@ -26,7 +26,7 @@ ORDER = [
     ["rest"],
     ["informer"],
     ["client"],
-    ["targets", "podlog", "keptlogs", "doctor"],
+    ["targets", "podlog", "keptlogs", "doctor", "submission"],
     ["logs"],
     ["job", "profiles", "inputs"],
     ["settings", "_sources"],  # the latter is what needs the library
