@@ -285,6 +285,9 @@ class Commands:
         connection.get(name).resume()
         print(f"PyTorchJob {name!r} is being resumed.")
 
+    def rerun(self, connection: Connection, name: str, new_name: str | None) -> None:
+        self.show(connection, connection.get(name).rerun(new_name).name)
+
     def cell(self, connection: Connection, name: str) -> None:
         job = connection.get(name)
         line = (job.manifest.metadata.annotations or {}).get(f"{ANNOTATIONS}line", name)

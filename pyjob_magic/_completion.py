@@ -87,7 +87,8 @@ def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> It
     if words[-1] in _WHERE:
         return _WHERE[words[-1]]()
     verb = VERBS[words[0]]
-    if not verb.takes_job or words[-1].startswith("-"):
+    said = len(words) > 1 and not words[1].startswith("-")  # the name of a job
+    if not verb.takes_job or words[-1].startswith("-") or (said and not verb.takes_jobs):
         return []
     return [name for name in _job_names(magics, words) if name not in words]
 

@@ -35,6 +35,11 @@ class Verb:
         """Whether a job's name follows."""
         return any(name in ("name", "names") for name, _ in self.arguments)
 
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether names of several jobs may follow."""
+        return any(name == "names" for name, _ in self.arguments)
+
 
 _NAME = ("name", {"metavar": "NAME"})
 _SWITCH = {"action": "store_const", "const": True}
@@ -65,6 +70,11 @@ VERBS = {
     ),
     "suspend": Verb("stop the replicas and keep the job", "NAME", (_NAME,)),
     "resume": Verb("start the replicas of a suspended job", "NAME", (_NAME,)),
+    "rerun": Verb(
+        "submit the same job once more",
+        "NAME [NEW_NAME]",
+        (_NAME, ("new_name", {"metavar": "NEW_NAME", "nargs": "?"})),
+    ),
     "doctor": Verb("look whether jobs can run here, and what to mend if not"),
     "use": Verb(
         "the target, namespace and profile from here on",

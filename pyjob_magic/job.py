@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from pyjob_magic import diagnosis, payload
+from pyjob_magic import diagnosis, payload, submission
 from pyjob_magic._card import Card, EventTable, MetricTable
 from pyjob_magic.client import Client
 from pyjob_magic.diagnosis import Diagnosis
@@ -23,11 +24,12 @@ from pyjob_magic.errors import (
 )
 from pyjob_magic.keptlogs import Keeper, KeptLogs
 from pyjob_magic.logs import Follower, LogLine, LogText, seen_until, some
-from pyjob_magic.manifest import ANNOTATIONS
+from pyjob_magic.manifest import ANNOTATIONS, again, next_name
 from pyjob_magic.metrics import Collector
-from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
+from pyjob_magic.models import Event, JobStatus, Pod, PodSpec, PyTorchJob
 from pyjob_magic.stamps import StampedLines
 from pyjob_magic.streams import log as logger
+from pyjob_magic.values import job_name
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -308,20 +310,57 @@ class Job:
         ManifestError
             If the job was not made from a cell.
         """
-        spec = next(iter(self.manifest.spec.pytorch_replica_specs.values())).template.spec
-        packed = next(filter(None, map(payload.unpack, spec.containers)), None)
+        packed = self._packed
         if packed is None:
             raise ManifestError(f"PyTorchJob {self.name!r} was not made from a cell")
         _, source = packed
         if source is None:
+            spec = self._template
             maps = [str(v.config_map.get("name")) for v in spec.volumes or [] if v.config_map]
             ours = (name for name in maps if name.startswith(f"{self.name}-source-"))
             name = next(ours, None)
-            data = self.client.get_config_map(name).data if name else None
+            data = None
+            with contextlib.suppress(NotFoundError):
+                data = self.client.get_config_map(name).data if name else None
             if not data or payload.FILE_NAME not in data:
                 raise ManifestError(f"PyTorchJob {self.name!r} has lost the ConfigMap of its code")
             return data[payload.FILE_NAME]
         return source.decode()
+
+    def rerun(self, name: str | None = None) -> Job:
+        """Submit the same job once more, whatever has become of it; return the handle on that.
+
+        Parameters
+        ----------
+        name
+            Its name; if none is said, this one's with the next number: ``train-2``.
+
+        Raises
+        ------
+        OptionError
+            If it cannot have that name.
+        ManifestError
+            If the code was in a ConfigMap that is gone.
+        ExistsError, InvalidError, ForbiddenError
+            If the API refuses it.
+        """
+        try:
+            chosen = None if name is None else job_name(name)
+        except ValueError as error:
+            raise OptionError("NAME", str(error)) from None
+        if chosen is None:
+            taken = {job.name for job in _permitted(self.client.list_jobs)}
+            chosen = next_name(self.name, taken)
+        packed = self._packed
+        manifest = again(
+            self.manifest,
+            chosen,
+            time=submission.time(),
+            submission=submission.identity(),
+            suffix=submission.suffix(),
+            source=self.source() if packed and packed[1] is None else None,
+        )
+        return Job(self.client, submission.submit(self.client, manifest))
 
     def suspend(self) -> Job:
         """Stop the replicas and keep the job; `resume` starts them from scratch.
@@ -389,6 +428,15 @@ class Job:
         except PyJobError:  # gone or out of reach: what was last seen is better than nothing
             card = Card(self.manifest, self.place)
         return card._repr_mimebundle_()
+
+    @property
+    def _template(self) -> PodSpec:
+        return next(iter(self.manifest.spec.pytorch_replica_specs.values())).template.spec
+
+    @property
+    def _packed(self) -> tuple[str, bytes | None] | None:
+        """What `payload.unpack` finds in the job."""
+        return next(filter(None, map(payload.unpack, self._template.containers)), None)
 
     def _outcome(self, failed: Mapping[str, Pod], ends: Mapping[str, str]) -> JobStatus:
         if self.manifest.status.state == "Failed":

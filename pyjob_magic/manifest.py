@@ -6,9 +6,10 @@ Pure: the time, the suffix of generated names and where the cell stands are para
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from pyjob_magic.dialects import KUBEFLOW, Dialect
 from pyjob_magic.edits import (
     CONTAINER,
     EDITS,
+    QUEUE,
     Wire,
     containers,
     mount,
@@ -40,8 +42,11 @@ ANNOTATIONS = "pyjob-magic/"
 """Prefix of the annotations that say where a job comes from."""
 SUBMISSION = f"{ANNOTATIONS}submission"
 """Annotation that tells a submission from every other one."""
+SUBMITTED = f"{ANNOTATIONS}submitted"
+"""Annotation that tells when a job was submitted."""
 
 _SOURCE_VOLUME = "pyjob-source"
+_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,49 @@ def build(
         wire = _patched(wire, patch, packed, config_map)
     job = read(wire)
     return Manifest(job, _config_map(config_map, namespace, packed) if config_map else None)
+
+
+def again(
+    job: PyTorchJob, name: str, *, time: str, submission: str, suffix: str, source: str | None
+) -> Manifest:
+    """Return `job` so that it can be submitted once more, as `name`.
+
+    What a server has added is left out, and it starts at once, but for one that waits in a queue.
+
+    Parameters
+    ----------
+    time, submission, suffix
+        As in `Origin`.
+    source
+        The code, where that lies in a ConfigMap of `job`; it gets another one.
+    """
+    wire = _without_nulls(fresh(job).to_wire())
+    meta = wire["metadata"]
+    meta["name"] = name
+    said = {key: text for key, text in meta.get("annotations", {}).items() if key != _APPLIED}
+    meta["annotations"] = said | {SUBMITTED: time, SUBMISSION: submission}
+    policy = wire["spec"].setdefault("runPolicy", {})
+    policy.pop("suspend", None)
+    if QUEUE in meta.get("labels", {}):
+        policy["suspend"] = True  # Kueue resumes it when it is admitted
+    if source is None:
+        return Manifest(read(wire))
+    config_map = f"{name}-source-{suffix}"
+    for template in templates(wire):
+        for volume in template["spec"].get("volumes", []):
+            if volume["name"] == _SOURCE_VOLUME:
+                volume["configMap"]["name"] = config_map
+    namespace = meta.get("namespace", "default")
+    return Manifest(read(wire), _config_map(config_map, namespace, Payload(source.encode())))
+
+
+def next_name(name: str, taken: Container[str]) -> str:
+    """Return the name of another run of the job `name`: ``train-2``, then ``train-3``."""
+    numbered = re.fullmatch(r"(.+)-([0-9]{1,9})", name)
+    stem, last = (numbered[1], int(numbered[2])) if numbered else (name, 1)
+    ends = (f"-{number}" for number in itertools.count(last + 1))
+    names = (f"{stem[: NAME_LENGTH - len(end)].rstrip('-')}{end}" for end in ends)
+    return next(each for each in names if each not in taken)
 
 
 def load(text: str, *, file: str) -> PyTorchJob:

@@ -545,6 +545,79 @@ class TestVerbs:
 
         assert job.wait(20).state == "Succeeded"
 
+    def test_rerun_submits_the_same_once_more(self, shell: Shell) -> None:
+        """Also a job that failed; its number goes up."""
+        source = "import os, sys\nprint(os.environ['A'], sys.argv[1:])\nraise SystemExit(3)"
+        shell.cell("train --workers 1 --env A=b --cpu 1 --annotation who=me -- x '$y'", source)
+        first = shell.connection.get("train")
+        with pytest.raises(errors.JobFailedError):
+            first.wait(20)
+
+        assert "PyTorchJob train-2: " in shell.line("rerun train")
+        shell.line("rerun train-2")
+        shell.line("rerun train other")
+
+        assert {*shell.names()} == {"train", "train-2", "train-3", "other"}
+        for job in map(shell.connection.get, ("train-2", "train-3", "other")):
+            with pytest.raises(errors.JobFailedError, match="exited with code 3"):
+                job.wait(20)
+            assert job.logs("master-0") == "b ['x', '$y']\n"
+            assert job.source() == source
+            assert job.uid != first.uid
+            assert specs(job) == specs(first)
+            said, before = (j.manifest.metadata.annotations or {} for j in (job, first))
+            changed = {key for key in said | before if said.get(key) != before.get(key)}
+            assert "pyjob-magic/submission" in changed
+            assert changed <= {"pyjob-magic/submission", "pyjob-magic/submitted"}
+
+    def test_rerun_of_a_large_source(self, shell: Shell) -> None:
+        """It gets a ConfigMap of its own, and goes on when the first job is deleted."""
+        source = f"# {'x' * 200_000}\n{REPORT}"
+        shell.cell("large --workers 1", source)
+        first = shell.connection.get("large")
+        again = first.rerun()
+        first.delete()
+        eventually(lambda: gone(shell.connection, config_map(first)))
+
+        assert again.wait(20).state == "Succeeded"
+        digest = hashlib.sha256(source.encode()).hexdigest()
+        assert again.logs("master-0") == f"{digest}\n"
+        assert again.source() == source
+        held = shell.connection.client.get_config_map(config_map(again))
+        assert [owner.uid for owner in held.metadata.owner_references or []] == [again.uid]
+        with pytest.raises(errors.ManifestError, match="'large' has lost the ConfigMap of its co"):
+            first.rerun()
+        assert shell.names() == ["large-2"]
+
+    def test_rerun_starts_what_was_suspended(self, shell: Shell) -> None:
+        shell.cell("one --suspend -o job")
+        job: Job = shell.ipython.user_ns["job"]
+        eventually(lambda: job.state == "Suspended")
+
+        again = job.rerun()
+
+        assert again.wait(20).state == "Succeeded"
+        assert job.state == "Suspended"
+
+    def test_rerun_of_a_foreign_job(self, shell: Shell) -> None:
+        from tests.data import SEED
+
+        job = shell.connection.submit({**SEED, "metadata": {"name": "foreign"}}).rerun()
+
+        assert job.name == "foreign-2"
+        assert specs(job) == specs(shell.connection.get("foreign"))
+
+    def test_rerun_needs_a_name_that_is_free(self, shell: Shell) -> None:
+        shell.cell("one")
+
+        with pytest.raises(errors.ExistsError, match="already exists"):
+            shell.line("rerun one one")
+        with pytest.raises(errors.OptionError, match="NAME: 'One' is not a job name"):
+            shell.line("rerun one One")
+        with pytest.raises(errors.NotFoundError, match='"nobody" not found'):
+            shell.line("rerun nobody")
+        assert shell.names() == ["one"]
+
     def test_delete_takes_several_names(self, shell: Shell) -> None:
         for name in ("one", "two", "three"):
             shell.cell(name)
@@ -753,6 +826,8 @@ class TestTab:
         assert completions(shell, "%pytorchjob show dig") == ["digits-1", "digits-2"]
         assert completions(shell, "%pytorchjob delete digits-1 digits-") == ["digits-2"]
         assert completions(shell, "%pytorchjob show -n elsewhere dig") == []
+        assert completions(shell, "%pytorchjob rerun dig") == ["digits-1", "digits-2"]
+        assert "digits-2" not in completions(shell, "%pytorchjob rerun digits-1 dig")
 
     def test_a_cluster_that_does_not_answer_keeps_nobody_waiting(
         self, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -865,6 +940,15 @@ def waiting_for(file: Path) -> str:
         "import os, time\nprint('waiting', flush=True)\n"
         f"while not os.path.exists({str(file)!r}): time.sleep(0.02)\nprint('ran')"
     )
+
+
+def specs(job: Job) -> Any:
+    return job.manifest.to_wire()["spec"]["pytorchReplicaSpecs"]
+
+
+def config_map(job: Job) -> str:
+    volumes = specs(job)["Master"]["template"]["spec"]["volumes"]
+    return str(next(v["configMap"]["name"] for v in volumes if "configMap" in v))
 
 
 def waits_for_restart(job: Job) -> bool:

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyjob_magic.errors import ManifestError, OptionError
-from pyjob_magic.manifest import Manifest, Origin, build, generated_name, load, to_yaml
+from pyjob_magic.manifest import (
+    Manifest,
+    Origin,
+    again,
+    build,
+    generated_name,
+    load,
+    next_name,
+    to_yaml,
+)
 from pyjob_magic.options import JobOptions
 from tests.data import SEED
 
@@ -258,3 +267,75 @@ def test_preview_is_what_is_sent() -> None:
     assert list(yaml.safe_load_all(str(manifest))) == manifest.to_wire()
     assert json.loads(manifest.to_json())["items"] == manifest.to_wire()
     assert load(manifest.to_json(), file="f").to_wire() == load(str(manifest), file="f").to_wire()
+
+
+def rerun(manifest: Manifest, name: str = "mnist-2", source: str | None = None) -> Manifest:
+    return again(manifest.job, name, time="now", submission="s2", suffix="abcde", source=source)
+
+
+def test_a_job_that_is_submitted_again_is_new() -> None:
+    """What a server has added is of the first one; all else is the same."""
+    first = a_manifest(name="mnist", workers=1, labels={"a": "b"}, suspend=True)
+    wire = first.job.to_wire()
+    wire["metadata"] |= {"uid": "u", "resourceVersion": "7", "finalizers": ["x"]}
+    wire["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] = "{}"
+    wire["spec"]["pytorchReplicaSpecs"]["Master"]["template"]["metadata"]["name"] = None
+    stored = Manifest(type(first.job).from_wire({**wire, "status": {"startTime": "then"}}))
+
+    wire = rerun(stored).to_wire()[0]
+
+    meta = wire.pop("metadata")
+    assert meta["name"] == "mnist-2"
+    assert {*meta} == {"name", "namespace", "labels", "annotations"}
+    assert meta["annotations"]["pyjob-magic/submission"] == "s2"
+    assert meta["annotations"]["pyjob-magic/submitted"] == "now"
+    assert "kubectl.kubernetes.io/last-applied-configuration" not in meta["annotations"]
+    expected = a_manifest(name="mnist", workers=1, labels={"a": "b"}).to_wire()[0]
+    assert wire["spec"] == expected["spec"]
+    assert "status" not in wire
+
+
+def test_a_queued_job_waits_again() -> None:
+    """Kueue has resumed the first one."""
+    first = a_manifest(name="mnist", queue="team-a").job.to_wire()
+    first["spec"]["runPolicy"]["suspend"] = False
+
+    job = rerun(Manifest(a_manifest().job.from_wire(first))).job
+
+    assert job.spec.run_policy
+    assert job.spec.run_policy.suspend is True
+
+
+def test_a_large_source_gets_a_config_map_of_its_own() -> None:
+    """Every replica mounts that; what else is mounted stays."""
+    source = f"# {'x' * 200_000}\npass"
+    first = a_manifest(source, name="mnist", workers=1, mounts=["configmap:mine:/mine"])
+
+    manifest = rerun(first, source=source)
+
+    job, config_map = manifest.to_wire()
+    assert config_map["metadata"]["name"] == "mnist-2-source-abcde"
+    assert config_map["data"] == {"main.py": source}
+    for kind in ("Master", "Worker"):
+        volumes = job["spec"]["pytorchReplicaSpecs"][kind]["template"]["spec"]["volumes"]
+        names = [volume["configMap"]["name"] for volume in volumes if "configMap" in volume]
+        assert sorted(names) == ["mine", "mnist-2-source-abcde"]
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "expected"),
+    [
+        ("train", [], "train-2"),
+        ("train", ["train", "train-2", "train-3"], "train-4"),
+        ("train-2", ["train-2"], "train-3"),
+        ("train-7", ["train", "train-7", "train-8"], "train-9"),
+        ("run-a1", [], "run-a1-2"),
+        ("x" * 54, [], "x" * 52 + "-2"),
+        ("x" * 50 + "-b-c", [], "x" * 50 + "-b-2"),
+        ("x" * 51 + "-99", [], "x" * 50 + "-100"),
+        ("x" * 63, ["x" * 52 + "-2"], "x" * 52 + "-3"),
+    ],
+)
+def test_the_name_of_another_run(name: str, taken: list[str], expected: str) -> None:
+    """The next number that is free; never too long."""
+    assert next_name(name, taken) == expected
