@@ -1,0 +1,98 @@
+// The buttons of the head. Deleting asks once, here in the card.
+
+const ACTIONS = {
+  wait: { label: "Wait", doing: "Waiting", icon: "wait", title: "Wait in the notebook until the job has ended" },
+  suspend: { label: "Suspend", doing: "Suspending", icon: "pause", title: "Stop the replicas and keep the job" },
+  resume: { label: "Resume", doing: "Resuming", icon: "play", title: "Start the replicas again" },
+  rerun: { label: "Rerun", doing: "Submitting", icon: "rerun", title: "Submit the same job once more" },
+  delete: { label: "Delete", doing: "Deleting", icon: "trash", title: "Delete the job and its replicas" },
+};
+
+class Actions {
+  constructor(kernel) {
+    this.kernel = kernel;
+    this.buttons = el("div", { class: "pj-actions", role: "group", "aria-label": "Actions" });
+    this.said = el("div", { class: "pj-said", role: "status" });
+    this.drawn = "";
+    this.asking = false;
+    this.pending = null;
+  }
+
+  /** Show the buttons of these actions; `live` is whether a kernel is there to do them. */
+  render(names, live, job) {
+    this.now = [names, live, job];
+    const known = names.filter((name) => name in ACTIONS);
+    const drawn = JSON.stringify([known, live, this.asking, this.pending, job]);
+    if (drawn === this.drawn) return;
+    this.drawn = drawn;
+    const focused = this.buttons.contains(document.activeElement) && document.activeElement.dataset.action;
+    if (this.asking && live && known.includes("delete")) put(this.buttons, ...this.#question(job));
+    else put(this.buttons, ...known.map((name) => this.#button(name, live)));
+    if (focused) (this.#found(focused) ?? this.buttons.querySelector("button"))?.focus();
+  }
+
+  #found(name) {
+    return this.buttons.querySelector(`[data-action="${name}"]`);
+  }
+
+  #button(name, live) {
+    const { label, doing, icon: picture, title } = ACTIONS[name];
+    const off = !live || this.pending !== null;
+    return el(
+      "button",
+      {
+        type: "button",
+        class: "pj-button",
+        "data-action": name,
+        "aria-disabled": off ? "true" : null,
+        title: live ? title : "There is no kernel to do this",
+        onclick: () => !off && (name === "delete" ? this.#ask(true) : this.#act(name)),
+      },
+      icon(picture),
+      this.pending === name ? `${doing} \u2026` : label,
+    );
+  }
+
+  #question(job) {
+    const onkeydown = (event) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      this.#ask(false);
+    };
+    const button = (action, label, kind, onclick) =>
+      el("button", { type: "button", class: `pj-button ${kind}`, "data-action": action, onclick, onkeydown }, label);
+    return [
+      el("span", { class: "pj-question" }, `Delete ${job} and its logs?`),
+      button("confirm", "Delete", "pj-danger", () => this.#act("delete")),
+      button("keep", "Keep", "", () => this.#ask(false)),
+    ];
+  }
+
+  #ask(asking) {
+    this.asking = asking;
+    this.render(...this.now);
+    this.#found(asking ? "keep" : "delete")?.focus();
+  }
+
+  #act(action) {
+    this.asking = false;
+    this.pending = action;
+    this.render(...this.now);
+    this.#tell("", false);
+    this.kernel.ask(
+      { do: "act", action },
+      ({ ok, message }) => {
+        this.pending = null;
+        this.#tell(message ?? "", !ok);
+        this.render(...this.now);
+      },
+      () => this.#tell("The kernel is busy; this is done when the running cell ends.", false),
+    );
+  }
+
+  #tell(text, bad) {
+    attribute(this.said, "role", bad ? "alert" : "status");
+    this.said.classList.toggle("pj-bad", bad);
+    say(this.said, text);
+  }
+}

@@ -1,0 +1,90 @@
+// Elements. Whatever a job has written enters the page here: as text, never as markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+// Characters that would hide, or turn the text around them: controls, bidi marks, line separators.
+const UNSEEN =
+  /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+
+/** Return the text with a sign for each character that could not be seen. */
+function visible(text) {
+  return String(text).replace(UNSEEN, (character) => {
+    const code = character.codePointAt(0);
+    if (code < 0x20) return String.fromCodePoint(0x2400 + code);
+    if (code === 0x7f) return "\u2421";
+    return `\u27e8U+${code.toString(16).toUpperCase().padStart(4, "0")}\u27e9`;
+  });
+}
+
+/** Return an HTML element; attributes named `on…` are listeners, strings become text nodes. */
+function el(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/** Return an SVG element, likewise. */
+function svg(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function filled(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") node.addEventListener(name.slice(2), value);
+    else attribute(node, name, value);
+  }
+  node.append(...nodes(children));
+  return node;
+}
+
+/** Set an attribute; false, null and undefined take it away. */
+function attribute(node, name, value) {
+  if (value === false || value === null || value === undefined) node.removeAttribute(name);
+  else node.setAttribute(name, value === true ? "" : visible(value));
+}
+
+/** Replace what an element holds. */
+function put(node, ...children) {
+  node.replaceChildren(...nodes(children));
+  return node;
+}
+
+/** Replace the text of an element, and leave it alone where it already stands there. */
+function say(node, text) {
+  const seen = visible(text);
+  if (node.textContent !== seen) node.textContent = seen;
+  return node;
+}
+
+function nodes(children) {
+  return children
+    .flat()
+    .filter((child) => child !== null && child !== undefined && child !== false)
+    .map((child) => (child instanceof Node ? child : document.createTextNode(visible(child))));
+}
+
+/** Copy to the clipboard, also where a page without TLS has no `navigator.clipboard`. */
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = el("textarea", { class: "pj-unseen", "aria-hidden": "true" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const copied = document.execCommand("copy");
+    area.remove();
+    return copied;
+  }
+}
+
+/** Return a button that copies what `text()` returns, and says whether it did. */
+function copyButton(label, text) {
+  const button = el("button", { type: "button", class: "pj-button", onclick }, icon("copy"), label);
+  async function onclick() {
+    const copied = await copyText(text());
+    put(button, icon(copied ? "check" : "copy"), copied ? "Copied" : "Not allowed");
+    button.addEventListener("blur", restore, { once: true });
+    button.addEventListener("pointerleave", restore, { once: true });
+  }
+  const restore = () => put(button, icon("copy"), label);
+  return button;
+}

@@ -1,0 +1,31 @@
+// Small pictures of 16 by 16, drawn with the colour of the text beside them.
+
+const ICONS = {
+  bad: "M4.5 4.5l7 7M11.5 4.5l-7 7",
+  check: "M3.5 8.5l3 3 6-7",
+  copy: "M6 6h7v7H6zM10 3.5V3H3v7h.5",
+  down: "M4 6l4 4 4-4",
+  download: "M8 2.5v7M5 7l3 3 3-3M3 13h10",
+  follow: "M8 2.5v8M4.5 7.5L8 11l3.5-3.5M3.5 13.5h9",
+  idle: "M6 4.5v7M10 4.5v7",
+  ok: "M3.5 8.5l3 3 6-7",
+  pause: "M6 4v8M10 4v8",
+  play: "M5.5 4l6 4-6 4z",
+  rerun: "M12.5 8a4.5 4.5 0 1 1-1.3-3.2M12.5 2.5v3h-3",
+  running: "M5.5 4l6 4-6 4z",
+  search: "M10.5 7a3.5 3.5 0 1 1-7 0 3.5 3.5 0 0 1 7 0zM9.7 9.7l3.3 3.3",
+  trash: "M3 4.5h10M6.5 4V2.5h3V4M4.5 4.5l.6 9h5.8l.6-9",
+  up: "M4 10l4-4 4 4",
+  wait: "M5 2.5h6M5 13.5h6M5.5 2.5v2L8 8l2.5-3.5v-2M5.5 13.5v-2L8 8l2.5 3.5v2",
+  waiting: "M8 4.5V8l2.5 1.5M13 8A5 5 0 1 1 3 8a5 5 0 0 1 10 0z",
+  wrap: "M2.5 4h11M2.5 8h8.5a2.2 2.2 0 0 1 0 4.4H8.5M10 10.6l-1.8 1.8L10 14.2M2.5 12h3",
+};
+
+/** Return the picture of that name; the words beside it say the same. */
+function icon(name) {
+  return svg(
+    "svg",
+    { class: `pj-icon pj-icon-${name}`, viewBox: "0 0 16 16", "aria-hidden": "true" },
+    svg("path", { d: ICONS[name] }),
+  );
+}

@@ -1,0 +1,52 @@
+// What the card asks of the kernel, and the answers, which may come late or never.
+
+const LATE = 1000; // milliseconds
+
+class Kernel {
+  constructor(model) {
+    this.model = model;
+    this.name = Math.random().toString(36).slice(2); // other views of the card ask as well
+    this.asked = 0;
+    this.open = new Map();
+    this.hear = (content, buffers) => this.#hear(content, buffers);
+    model.on("msg:custom", this.hear);
+  }
+
+  /** Send and expect nothing back; return whether it could be sent. */
+  tell(message) {
+    try {
+      this.model.send(message);
+      return true;
+    } catch {
+      return false; // the connection is gone; the card says so elsewhere
+    }
+  }
+
+  /** Ask; `answer(content, buffers)` returns true when more will come; `late()` after a second. */
+  ask(message, answer, late = () => {}) {
+    this.asked += 1;
+    const id = `${this.name}-${this.asked}`;
+    const timer = setTimeout(late, LATE);
+    this.open.set(id, { answer, timer });
+    if (!this.tell({ ...message, id })) late();
+    return id;
+  }
+
+  /** Want no answer any more. */
+  drop(id) {
+    clearTimeout(this.open.get(id)?.timer);
+    this.open.delete(id);
+  }
+
+  stop() {
+    this.model.off("msg:custom", this.hear);
+    for (const id of [...this.open.keys()]) this.drop(id);
+  }
+
+  #hear(content, buffers) {
+    const question = this.open.get(content?.id);
+    if (!question) return;
+    clearTimeout(question.timer);
+    if (!question.answer(content, buffers)) this.open.delete(content.id);
+  }
+}

@@ -1,0 +1,180 @@
+// The log: its lines, and above them what can be done with them.
+
+const GROWS = [6, 20]; // rows: the panel grows with the log, and never shrinks
+
+class LogPanel {
+  /** `card` has model, kernel, theme() and changed(part); `selected(view)` is told of a choice. */
+  constructor(card, selected) {
+    this.card = card;
+    this.expanded = new Set(); // texts that are shown to their end
+    this.look = 0; // changes when all rows look otherwise
+    this.tall = 0;
+    const changed = () => card.changed("log");
+    this.source = new LogSource(card.model, card.kernel, changed);
+    this.list = new LogList({
+      rows: () => this.source.rows,
+      draw: (index, old) => this.#row(index, old),
+      changed,
+    });
+    this.search = new Search(card.kernel, this.source, this.list, () => this.restyle());
+    this.choice = el("select", { "aria-label": "Replica", onchange: () => selected(this.choice.value) });
+    this.follow = toggle("follow", "Follow", "Keep the newest line in sight", () =>
+      this.list.setFollow(!this.list.follow),
+    );
+    this.pause = toggle("pause", "Pause", "Hold the lines as they are", () =>
+      this.source.pause(!this.source.held),
+    );
+    this.wrap = toggle("wrap", "Wrap", "Wrap long lines", () => this.list.setWrap(!this.list.wrap));
+    this.status = el("div", { class: "pj-logstatus", role: "status" });
+    this.told = "";
+    this.counts = el("span", { class: "pj-counts" });
+    this.node = el(
+      "div",
+      { class: "pj-logpanel" },
+      el(
+        "div",
+        { class: "pj-bar", role: "toolbar", "aria-label": "Log" },
+        this.choice,
+        this.search.node,
+        el("span", { class: "pj-gap" }),
+        this.follow,
+        this.pause,
+        this.wrap,
+        copyButton("Copy", () => this.#copied()),
+        el("button", { type: "button", class: "pj-button", title: "Save the whole log as a file", onclick: () => this.#download() }, icon("download"), "Download"),
+      ),
+      this.status,
+      this.list.node,
+      this.counts,
+    );
+    this.node.addEventListener("keydown", (event) => this.#pressed(event));
+    document.addEventListener("selectionchange", () => this.#marking(), { signal: card.signal });
+  }
+
+  /** Show the lines of a replica, or all for "". */
+  select(view) {
+    this.source.select(view);
+    this.search.reset();
+    this.list.setFollow(true);
+    this.restyle();
+  }
+
+  /** Draw all rows anew. */
+  restyle() {
+    this.look += 1;
+    this.card.changed("log");
+  }
+
+  render() {
+    const { source, list } = this;
+    this.#choices();
+    if (!this.node.offsetParent) return; // another tab is open
+    const rows = Math.min(GROWS[1], Math.max(GROWS[0], source.rows + 1, this.tall));
+    if (rows !== this.tall) list.node.style.height = `${rows * ROW}px`;
+    this.tall = rows;
+    const theme = this.card.theme();
+    const look = `${this.look} ${theme.key} ${source.view}`;
+    if (look !== this.drawnAs) list.restyle();
+    this.drawnAs = look;
+    list.render();
+    if (!source.held || list.last < source.total) source.want(list.first, list.last);
+    this.#say();
+  }
+
+  stop() {
+    this.list.stop();
+    this.search.stop();
+  }
+
+  #row(index, old) {
+    const row = this.source.row(index);
+    if (!row) return old?.missing ? old : { missing: true, element: missingRow(index) };
+    const same = old && old.text === row.text && old.replica === row.replica && old.number === row.number;
+    if (same && old.partial === row.partial) return old;
+    const { search, source } = this;
+    const element = logRow(row, {
+      names: source.replicas,
+      single: source.view !== ALL,
+      theme: this.card.theme(),
+      find: search.find,
+      hit: search.line === index && !row.partial,
+      more: this.expanded.has(row.text) ? null : () => this.#expand(row.text),
+    });
+    return { ...row, element };
+  }
+
+  #expand(text) {
+    this.expanded.add(text);
+    this.restyle();
+  }
+
+  #choices() {
+    const names = this.source.replicas;
+    if (names.join("\n") !== this.names) {
+      const options = names.map((name) => el("option", { value: name }, name));
+      put(this.choice, el("option", { value: ALL }, "All replicas"), options);
+      this.names = names.join("\n");
+    }
+    this.choice.value = this.source.view;
+  }
+
+  #say() {
+    const { source, list } = this;
+    pressed(this.follow, list.follow);
+    pressed(this.pause, Boolean(source.held));
+    pressed(this.wrap, list.wrap);
+    say(this.pause.lastChild, source.held ? `Paused, +${count(source.news)} new` : "Pause");
+    const makeshift = `The kernel is busy: of ${source.view} only the lines at hand are shown. The others come when the running cell ends.`;
+    const busy = "The kernel is busy: lines that are missing here come when the running cell ends.";
+    const notes = [
+      source.makeshift ? makeshift : source.busy && busy,
+      source.note,
+      this.told,
+    ];
+    say(this.status, notes.filter(Boolean).join(" "));
+    say(this.counts, source.rows ? `${counted(source.total, "line")}` : "No line yet.");
+  }
+
+  #download() {
+    download(this.card.kernel, this.source.view, (text) => {
+      this.told = text;
+      this.card.changed("log");
+    });
+  }
+
+  /** Return what is selected in the log, else what is on screen. */
+  #copied() {
+    const selection = document.getSelection();
+    if (!selection.isCollapsed && this.list.node.contains(selection.anchorNode)) return selection.toString();
+    const lines = [];
+    for (let i = this.list.first; i <= this.list.last; i += 1) {
+      const row = this.source.row(i);
+      if (!row) continue;
+      const text = terminal(row.text, MOST).spans.map((span) => span.text).join("");
+      lines.push(this.source.view === ALL ? `${this.source.replicas[row.replica]} ${text}` : text);
+    }
+    return `${lines.join("\n")}\n`;
+  }
+
+  /** Who marks text wants it to stay where it is. */
+  #marking() {
+    const selection = document.getSelection();
+    if (!this.list.follow || selection.isCollapsed || !this.list.layer.contains(selection.anchorNode)) return;
+    this.list.setFollow(false);
+  }
+
+  #pressed(event) {
+    if (event.key.toLowerCase() !== "f" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    this.search.input.select();
+  }
+}
+
+/** Return a button that is on or off. */
+function toggle(name, label, title, onclick) {
+  return el("button", { type: "button", class: "pj-button", title, "aria-pressed": "false", onclick }, icon(name), el("span", {}, label));
+}
+
+function pressed(button, on) {
+  attribute(button, "aria-pressed", String(on));
+}

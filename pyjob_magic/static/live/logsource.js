@@ -1,0 +1,155 @@
+// The lines that a log panel shows: of all replicas or of one, moving or paused.
+
+const ALL = "";
+const AHEAD = 100; // lines asked for beyond those on screen
+
+class LogSource {
+  /** `changed` is called when there is something new to draw. */
+  constructor(model, kernel, changed) {
+    this.model = model;
+    this.kernel = kernel;
+    this.changed = changed;
+    this.asked = new Set(); // blocks that are on their way
+    this.held = null; // what was there when it was paused
+    this.busy = false;
+    this.caches = new Map();
+    this.select(model.get("view") ?? ALL, { tell: false });
+    this.takeTail();
+  }
+
+  get replicas() {
+    return this.#log.replicas ?? [];
+  }
+
+  /** How many lines there are, the unfinished ones not among them. */
+  get total() {
+    return this.held?.total ?? this.#live;
+  }
+
+  /** How many rows there are to draw. */
+  get rows() {
+    return this.total + this.partial.length;
+  }
+
+  get partial() {
+    return this.held?.partial ?? this.tailPartial;
+  }
+
+  /** How many lines have come since it was paused. */
+  get news() {
+    return this.held ? Math.max(0, this.#live - this.held.total) : 0;
+  }
+
+  /** Whether only the lines at hand can be shown: the kernel has not answered for this view. */
+  get makeshift() {
+    return this.lines.total === 0 && this.#known > 0 && this.view !== ALL && this.#whole.total > 0;
+  }
+
+  get note() {
+    return this.#log.note ?? "";
+  }
+
+  /** Return row `index` as `{number, replica, text, partial}`; undefined while it is not here. */
+  row(index) {
+    const { total } = this;
+    const partial = index >= total;
+    const line = partial ? this.partial[index - total] : this.#line(index);
+    if (!line) return undefined;
+    const number = partial || this.makeshift ? null : index + 1;
+    return { number, replica: line[0], text: line[1], partial };
+  }
+
+  /** Show another view from now on: "" for all, or the name of a replica. */
+  select(view, { tell = true } = {}) {
+    this.view = view;
+    this.held = null;
+    this.busy = false;
+    this.tailPartial = [];
+    for (const name of [...this.caches.keys()])
+      if (name !== ALL && name !== view) this.caches.delete(name);
+    this.lines = this.#cache(view);
+    if (tell) this.kernel.tell({ do: "view", view });
+    this.takeTail();
+    if (tell) this.want(this.#known - AHEAD, this.#known - 1);
+    this.changed();
+  }
+
+  /** Stop or go on; lines are kept and counted all the while. */
+  pause(paused) {
+    this.held = paused ? { total: this.total, partial: this.partial } : null;
+    this.changed();
+  }
+
+  /** Take the newest lines from the model. */
+  takeTail() {
+    const tail = this.model.get("tail");
+    if (!tail) return;
+    if (tail.view === ALL || tail.view === this.view)
+      this.#cache(tail.view).put(tail.start, tail.lines);
+    if (tail.view === this.view) this.tailPartial = tail.partial ?? [];
+    this.found = null;
+    this.changed();
+  }
+
+  /** Ask for the first lines from `first` to `last` that are not here. */
+  want(first, last) {
+    this.lines.total = Math.max(this.lines.total, this.lines.total && this.#known);
+    const gap = this.lines.total
+      ? this.lines.missing(first - AHEAD, last + AHEAD)
+      : this.#known > 0 && { start: Math.max(0, this.#known - BLOCK), count: Math.min(BLOCK, this.#known) };
+    if (!gap) return;
+    const { lines } = this;
+    const key = `${lines.view}\n${gap.start}`;
+    if (this.asked.has(key)) return;
+    this.asked.add(key);
+    this.kernel.ask(
+      { do: "lines", view: lines.view, ...gap },
+      (answer) => {
+        this.asked.delete(key);
+        this.busy = false;
+        lines.put(answer.start, answer.lines);
+        this.found = null;
+        this.changed();
+      },
+      () => {
+        this.busy = true;
+        this.changed();
+      },
+    );
+  }
+
+  #line(index) {
+    return this.makeshift ? this.#found()[index] : this.lines.get(index);
+  }
+
+  get #log() {
+    return this.model.get("log") ?? {};
+  }
+
+  /** How many lines of this view the kernel knows. */
+  get #known() {
+    return (this.view === ALL ? this.#log.total : this.#log.totals?.[this.view]) ?? 0;
+  }
+
+  get #live() {
+    if (this.makeshift) return this.#found().length;
+    const followed = this.model.get("tail")?.view === this.view; // its end is the end
+    return followed || !this.lines.total ? this.lines.total : Math.max(this.lines.total, this.#known);
+  }
+
+  get #whole() {
+    return this.#cache(ALL);
+  }
+
+  #cache(view) {
+    if (!this.caches.has(view)) this.caches.set(view, new LogLines(view));
+    return this.caches.get(view);
+  }
+
+  /** Return those of the lines at hand that are of the replica. */
+  #found() {
+    const replica = this.replicas.indexOf(this.view);
+    this.found ??= [...this.#whole.all()].filter((line) => line[0] === replica);
+    return this.found;
+  }
+}
