@@ -206,7 +206,8 @@ class LiveCard:
             "act": self._act,
             "visible": self._note_visibility,
         }
-        with contextlib.suppress(KeyError):  # a replica of the job that was here before
+        # A question may be of a job that was here before; nobody else's is worth an answer.
+        with contextlib.suppress(LookupError, TypeError, ValueError):
             if answer := answers.get(message.get("do")):
                 answer(message)
 
