@@ -1,35 +1,38 @@
-"""What a notebook and a terminal show of a job: functions from data to text and HTML.
+"""What a notebook and a terminal show of a job: from data to text and HTML without any script.
 
 Nothing here asks an API or the clock. Whatever comes from a job is escaped where it is put in.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from html import escape
-from importlib.resources import files
-from typing import Protocol, TypeVar, overload
 
-from pyjob_magic import diagnosis
+from pyjob_magic import _sections, _states, diagnosis
+from pyjob_magic._charts import chart, grouped
+from pyjob_magic._gantt import gantt, where_time_went
+from pyjob_magic._sections import REPLICA_HEAD
+from pyjob_magic._tables import (
+    Rows,
+    columns,
+    cut,
+    framed,
+    html_table,
+    leaf,
+    printable,
+    replica_counts,
+)
 from pyjob_magic.diagnosis import Diagnosis
-from pyjob_magic.findings import Finding
 from pyjob_magic.metrics import Progress, Series
-from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
+from pyjob_magic.models import Event, Pod, PyTorchJob
 from pyjob_magic.timeline import Timeline
 
-Rows = list[tuple[str, ...]]
-
-
-class _HasManifest(Protocol):
-    manifest: PyTorchJob
-
-
-T = TypeVar("T")
-J = TypeVar("J", bound=_HasManifest)
+_ROOM = 90_000  # bytes of HTML beside the style
+_MOST_NOTES = 12
+_MOST_CHARTS = 6
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,24 @@ class Card:
         Its replicas and what was said about it, where they were asked for.
     diagnosis
         Why it waits or failed, where that is known.
+    timeline
+        What was seen of it before; without it, what the other things tell.
+    series, progress
+        What it has measured, and how far it says that it has come.
+    log_tail, log_total
+        The last lines of its log, each with its replica, and how many there are.
+    yaml
+        Its manifest.
+    card_id
+        What a live card knows this one by, to take its place.
+    now
+        The moment; without it, nothing is said of how long things took.
     """
 
     job: PyTorchJob
     target: str
     pods: Sequence[Pod] = ()
-    events: Sequence[Event] = field(default=())
+    events: Sequence[Event] = ()
     diagnosis: Diagnosis | None = None
     timeline: Timeline | None = None
     series: Sequence[Series] = ()
@@ -61,6 +76,92 @@ class Card:
     yaml: str = ""
     card_id: str = ""
     now: datetime | None = None
+
+    def __str__(self) -> str:
+        head = f"PyTorchJob {self.job.name}: {self.state} ({self._place})"
+        parts = [printable(cut(head, 500))]
+        parts += [f"  {line}" for line in columns(metadata(self.job))]
+        if self.progress:
+            parts += [f"  {printable(_sections.progress_text(self.progress))}"]
+        if self.now and (
+            spent := where_time_went(self.history(self.now).rows(self.now)[0], self.now)
+        ):
+            parts += [f"  {', '.join(text for _, text in spent)}"]
+        parts += [f"  {printable(note)}" for note in self.notes]
+        if self.pods:
+            summary = _sections.replica_summary(self.pods)
+            rows = _sections.replicas(self.pods)
+            table = columns([REPLICA_HEAD, *rows]) if rows else []
+            parts += ["", *(f"  {printable(line)}" for line in filter(None, [summary, *table]))]
+        if self._traceback:
+            lines = [self._traceback_head, *self._traceback.splitlines()]
+            parts += ["", *(f"  {printable(line)}" for line in lines)]
+        return "\n".join(parts)
+
+    def _repr_html_(self) -> str:
+        room, parts = _ROOM, []
+        for part in self._parts():
+            room -= len(part.encode(errors="replace"))
+            if room < 0:
+                parts.append("<p>There is more than a notebook should hold.</p>")
+                break
+            parts.append(part)
+        mark = f" data-pyjob-card='{escape(self.card_id)}'" if self.card_id else ""
+        return framed("".join(parts), mark)
+
+    def _parts(self) -> Iterator[str]:
+        """Yield the parts of the card as HTML, what matters most first."""
+        tone = _states.state_tone(self.state)
+        yield (
+            f"<header><strong>{leaf(self.job.name, 253)}</strong> "
+            f"<span class='pyjob-badge pyjob-{tone}'>{leaf(self.state)}</span> "
+            f"<small>{leaf(self._place)}</small></header>"
+        )
+        for note in self.notes[:_MOST_NOTES]:
+            yield f"<p class='pyjob-warning'>{leaf(note, 600)}</p>"
+        if self._traceback:
+            yield _sections.traceback(self._traceback_head, self._traceback)
+        if self.progress:
+            yield _sections.progress_bar(self.progress)
+        yield html_table([(key, cut(value, 500)) for key, value in metadata(self.job)])
+        if self.pods:
+            if summary := _sections.replica_summary(self.pods):
+                yield f"<p>{leaf(summary)}</p>"
+            if rows := _sections.replicas(self.pods):
+                yield html_table(rows, REPLICA_HEAD)
+        if self.now:
+            yield gantt(self.history(self.now).rows(self.now), self.now)
+        yield self._drawings()
+        if self.log_tail:
+            yield _sections.log(self.log_tail, self.log_total)
+        if self.events:
+            yield _sections.events(self.events)
+        if self.yaml:
+            yield _sections.manifest(self.yaml)
+        if self.now:
+            moment = f"As of {self.now:%Y-%m-%d %H:%M:%S} UTC"
+            live = f"<code>{leaf(self.open_command)}</code> shows it live"
+            yield f"<p class='pyjob-open'>{moment}; {live}.</p>"
+
+    def _drawings(self) -> str:
+        groups = grouped(self.series)
+        drawn = "".join(map(chart, groups[:_MOST_CHARTS]))
+        more = len(groups) - _MOST_CHARTS
+        note = f"<p>{more} more metrics; job.metrics() has them all.</p>" if more > 0 else ""
+        return f"<div class='pyjob-charts'>{drawn}</div>{note}" if drawn else note
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": self._repr_html_()}
+
+    @property
+    def state(self) -> str:
+        """How the job fares in a word."""
+        return _states.state(self.job)
+
+    @property
+    def open_command(self) -> str:
+        """What to type to see the job live."""
+        return f"%pytorchjob show {shlex.quote(self.job.name)}"
 
     def history(self, now: datetime) -> Timeline:
         """Return what was seen of the job, at least what it tells by itself."""
@@ -72,41 +173,6 @@ class Card:
             seen.see_pod(pod, now)
         seen.see_events(self.events)
         return seen
-
-    @property
-    def open_command(self) -> str:
-        """What to type to see the job live."""
-        return f"%pytorchjob show {self.job.name}"
-
-    def __str__(self) -> str:
-        head = f"PyTorchJob {self.job.name}: {self.job.status.state} ({self._place})"
-        parts = [_printable(head)]
-        parts += [f"  {line}" for line in _columns(metadata(self.job))]
-        parts += [f"  {_printable(note)}" for note in self.notes]
-        if self.pods:
-            parts += ["", *(f"  {line}" for line in _columns([REPLICA_HEAD, *replicas(self.pods)]))]
-        if self._traceback:
-            lines = map(_printable, [self._traceback_head, *self._traceback.splitlines()])
-            parts += ["", *(f"  {line}" for line in lines)]
-        return "\n".join(parts)
-
-    def _repr_html_(self) -> str:
-        state = self.job.status.state
-        badge = f"<span class='pyjob-badge pyjob-{escape(state.lower())}'>{escape(state)}</span>"
-        head = (
-            f"<strong>{escape(self.job.name)}</strong> {badge} <small>{escape(self._place)}</small>"
-        )
-        notes = "".join(f"<p class='pyjob-warning'>{escape(note)}</p>" for note in self.notes)
-        pods = _table(replicas(self.pods), REPLICA_HEAD) if self.pods else ""
-        if self._traceback:
-            notes += (
-                f"<details><summary>{escape(self._traceback_head)}</summary>"
-                f"<pre>{escape(self._traceback)}</pre></details>"
-            )
-        return _framed(f"<header>{head}</header>{notes}{_table(metadata(self.job))}{pods}")
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return {"text/plain": str(self), "text/html": self._repr_html_()}
 
     @property
     def _place(self) -> str:
@@ -152,131 +218,6 @@ def _by_operator(event: Event) -> bool:
     return (event.source or {}).get("component") == "pytorchjob-controller"
 
 
-class Table(Sequence[T], ABC):
-    """A sequence that shows itself as aligned text and as an HTML table."""
-
-    head: tuple[str, ...]
-    empty: str
-
-    def __init__(self, items: Iterable[T]) -> None:
-        self._items = list(items)
-
-    @abstractmethod
-    def rows(self) -> Rows:
-        """Return what is shown of each item."""
-
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[T]: ...
-
-    def __getitem__(self, index: int | slice) -> T | list[T]:
-        return self._items[index]
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __str__(self) -> str:
-        rows = self.rows()
-        return "\n".join(_columns([self.head, *rows])) if rows else self.empty
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._items!r})"
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        rows = self.rows()
-        html = _table(rows, self.head) if rows else f"<p>{escape(self.empty)}</p>"
-        return {"text/plain": str(self), "text/html": _framed(html)}
-
-
-class JobTable(Table[J]):
-    """The jobs of a namespace, one in each row.
-
-    Parameters
-    ----------
-    jobs
-        Handles on the jobs.
-    now
-        The time that ages are counted from.
-    """
-
-    head = ("name", "state", "replicas", "age", "duration")
-    empty = "no PyTorchJobs here"
-
-    def __init__(self, jobs: Iterable[J], now: datetime) -> None:
-        super().__init__(jobs)
-        self._now = now
-
-    def rows(self) -> Rows:
-        """Return what is shown of each job."""
-        return [_job_row(job.manifest, self._now) for job in self]
-
-
-class EventTable(Table[Event]):
-    """Events, one in each row."""
-
-    head = ("time (UTC)", "type", "reason", "object", "message")
-    empty = "no events"
-
-    def rows(self) -> Rows:
-        """Return what is shown of each event."""
-        return [_event_row(event) for event in self]
-
-
-class MetricTable(Table[Series]):
-    """What the replicas of a job have measured, one metric of one replica in each row."""
-
-    head = ("metric", "replica", "values", "last", "min", "max", "up to")
-    empty = "no metrics in the logs: print lines such as loss=0.5, or objects of JSON"
-
-    def __init__(self, series: Iterable[Series]) -> None:
-        super().__init__(sorted(series, key=lambda each: each.name))
-
-    def rows(self) -> Rows:
-        """Return what is shown of each metric."""
-        return [_metric_row(series) for series in self]
-
-    def to_dict(self) -> dict[str, list[str] | list[float]]:
-        """Return all values by column, as `pandas.DataFrame` and others take them."""
-        each = [(series, point) for series in self for point in series.points]
-        return {
-            "replica": [series.replica for series, _ in each],
-            "name": [series.name for series, _ in each],
-            "axis": [str(series.axis) for series, _ in each],
-            "step": [point.step for _, point in each],
-            "value": [point.value for _, point in each],
-        }
-
-
-class FindingTable(Table[Finding]):
-    """What a look at a target has found, one thing in each row, with the Role that is missing."""
-
-    head = ("", "check", "found", "what to do")
-    empty = "nothing was looked at"
-
-    def __init__(self, findings: Iterable[Finding], role: str = "") -> None:
-        super().__init__(findings)
-        self.role = role
-
-    def rows(self) -> Rows:
-        """Return what is shown of each finding; its state is a word, not a colour alone."""
-        return [(f.state, f.check, f.found, f.remedy) for f in self]
-
-    def __str__(self) -> str:
-        role = f"\n\n{ROLE_HEAD}\n\n{self.role.rstrip()}" if self.role else ""
-        return super().__str__() + role
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        role = f"<p>{escape(ROLE_HEAD)}</p><pre>{escape(self.role)}</pre>" if self.role else ""
-        marks = [f" class='pyjob-found-{finding.state}'" for finding in self]
-        table = _table(self.rows(), self.head, marks)
-        return {"text/plain": str(self), "text/html": _framed(table + role)}
-
-
-ROLE_HEAD = "The Role to ask for:"
-
-
 def metadata(job: PyTorchJob) -> Rows:
     """Return the metadata that the API gave the job, and what it asks for."""
     meta = job.metadata
@@ -291,131 +232,3 @@ def metadata(job: PyTorchJob) -> Rows:
         ("replicas", replica_counts(job)),
     ]
     return [(name, str(value)) for name, value in wire if value is not None]
-
-
-def replica_counts(job: PyTorchJob) -> str:
-    """Return how many replicas are asked for: ``1 Master + 2 Workers``."""
-    counts = {
-        kind: 1 if spec.replicas is None else spec.replicas
-        for kind, spec in job.spec.pytorch_replica_specs.items()
-    }
-    return " + ".join(
-        f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts.items()
-    )
-
-
-REPLICA_HEAD = ("replica", "phase", "restarts", "exit code", "reason")
-
-
-def replicas(pods: Sequence[Pod]) -> Rows:
-    """Return how each replica fares."""
-    return [_replica_row(pod) for pod in pods]
-
-
-def _replica_row(pod: Pod) -> tuple[str, ...]:
-    container = pod.main_container
-    if container is None:
-        return pod.replica, pod.status.phase or "", "", "", pod.status.reason or ""
-    ended, waiting = container.state.terminated, container.state.waiting
-    return (
-        pod.replica,
-        pod.status.phase or "",
-        str(container.restart_count),
-        str(ended.exit_code) if ended else "",
-        (ended.reason if ended else waiting.reason if waiting else None) or "",
-    )
-
-
-def _job_row(job: PyTorchJob, now: datetime) -> tuple[str, ...]:
-    status = job.status
-    start = _time(status.start_time)
-    end = _time(status.completion_time) or (_time(_since(status)) if status.ended else now)
-    return (
-        job.name,
-        status.state,
-        replica_counts(job),
-        span(_time(job.metadata.creation_timestamp), now),
-        span(start, end),
-    )
-
-
-def _since(status: JobStatus) -> str | None:
-    """Return since when the job is as it is: a permanent ExitCode failure has no other end."""
-    return status.current.last_transition_time if status.current else None
-
-
-def _event_row(event: Event) -> tuple[str, ...]:
-    times = f" x{event.count}" if (event.count or 1) > 1 else ""
-    seen = _time(event.time)
-    return (
-        f"{seen:%H:%M:%S}" if seen else "",
-        event.type or "",
-        f"{event.reason or ''}{times}",
-        event.involved_object.name or "",
-        event.message or "",
-    )
-
-
-def _metric_row(series: Series) -> tuple[str, ...]:
-    values = [point.value for point in series.finite]
-    last = series.points[-1]
-    return (
-        series.name,
-        series.replica,
-        str(len(series.points)),
-        f"{last.value:.6g}",
-        f"{min(values):.6g}" if values else "",
-        f"{max(values):.6g}" if values else "",
-        "" if series.axis == "ordinal" else f"{series.axis} {last.step:.10g}",
-    )
-
-
-def span(start: datetime | None, end: datetime | None) -> str:
-    """Return the time between two moments as people say it: ``90 s``, ``12 min``, ``3 h``."""
-    if start is None or end is None:
-        return ""
-    seconds = max(0, round((end - start).total_seconds()))
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align rows; control characters become visible, so that none can rewrite a terminal."""
-    clean = [[_printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in clean
-    ]
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def _table(rows: Rows, head: Sequence[str] = (), marks: Sequence[str] = ()) -> str:
-    """Return a table; `marks` are the attributes of its rows, where they have any."""
-    top = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
-    body = "".join(map(_row, rows, marks or [""] * len(rows)))
-    return f"<table>{f'<thead><tr>{top}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
-
-
-def _row(cells: Sequence[str], attributes: str) -> str:
-    first, *others = cells
-    rest = "".join(f"<td>{escape(cell)}</td>" for cell in others)
-    return f"<tr{attributes}><th scope='row'>{escape(first)}</th>{rest}</tr>"
-
-
-def _framed(content: str) -> str:
-    return f"<style>{_css()}</style><div class='pyjob'>{content}</div>"
-
-
-@cache
-def _css() -> str:
-    return files("pyjob_magic").joinpath("static/card.css").read_text()

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from pyjob_magic._tables import leaf, swatch
 from pyjob_magic.metrics import Point, Series
+
+COLOURS = (
+    "#2f7fe0",
+    "#d4781e",
+    "#2c974b",
+    "#a66bd0",
+    "#d8363f",
+    "#1f9aa0",
+    "#9a8512",
+    "#d05a98",
+)
+"""Of lines; each is seen on white as on black."""
+MOST_LINES = len(COLOURS)
+MOST_POINTS = 400  # of all lines of a drawing
+_WIDTH, _HEIGHT = 600, 160
 
 
 def grouped(series: Iterable[Series]) -> list[list[Series]]:
@@ -49,3 +65,115 @@ def _extremes(points: Sequence[Point]) -> list[Point]:
     low = min(finite, key=lambda number: points[number].value)
     high = max(finite, key=lambda number: points[number].value)
     return [points[number] for number in sorted({low, high})]
+
+
+def ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Return round numbers at equal distances, of which the outer ones enclose `low` and `high`.
+
+    Parameters
+    ----------
+    low, high
+        The least and the greatest value; finite.
+    most
+        About how many to return.
+    """
+    size = max(abs(low), abs(high))
+    if size > 1e300:  # where sums of numbers are none any more
+        return [low, high] if low < high else [low]
+    length = high - low
+    if length <= max(size * 1e-9, 1e-300):  # all the same, as far as a picture tells
+        length = size if size > 1e-300 else 1.0
+    rough = length / (most - 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= rough * 0.999)
+    first, last = _whole(low / step, math.floor), _whole(high / step, math.ceil)
+    return [number * step for number in range(first, max(last, first + 1) + 1)]
+
+
+def _whole(number: float, towards: Callable[[float], int]) -> int:
+    """Round a number, where it is not whole but for the last of its digits."""
+    nearest = round(number)
+    return nearest if abs(number - nearest) < 1e-6 else towards(number)
+
+
+def chart(group: Sequence[Series]) -> str:
+    """Return one metric of all that measured it as HTML: its numbers in words, and a drawing.
+
+    Where pages are stripped of style and drawings, as on GitHub, the words are left; marks on the
+    axes, which would be puzzling there, come from the style.
+    """
+    shown = group[:MOST_LINES]
+    points = [
+        [
+            point
+            for point in thinned(each.points, max(24, MOST_POINTS // len(shown)))
+            if _drawn(point)
+        ]
+        for each in shown
+    ]
+    finite = [point for line in points for point in line if math.isfinite(point.value)]
+    if not finite:
+        return ""
+    values, steps = [point.value for point in finite], [point.step for point in finite]
+    x, y = ticks(min(steps), max(steps), 6), ticks(min(values), max(values), 4)
+    lines = "".join(
+        _line([*_path(line, x, y)], colour) for line, colour in zip(points, COLOURS, strict=False)
+    )
+    by = "" if group[0].axis == "ordinal" else f" by {group[0].axis}"
+    said = f"{by}, from {min(values):.4g} to {max(values):.4g}"
+    legend = " ".join(
+        f"<span>{swatch(colour)} {leaf(each.replica, 80)} {each.points[-1].value:.4g}</span>"
+        for each, colour in zip(shown, COLOURS, strict=False)
+    )
+    others = f" and {len(group) - len(shown)} more replicas" if len(group) > len(shown) else ""
+    name = leaf(group[0].name, 80)
+    return (
+        f"<figure class='pyjob-chart'><figcaption><b>{name}</b>{said}; last: {legend}{others}"
+        f"</figcaption><div class='pyjob-plot'><div class='pyjob-y'>{_labels(reversed(y))}</div>"
+        f"<svg viewBox='0 0 {_WIDTH} {_HEIGHT}' preserveAspectRatio='none' width='100%' "
+        f"height='110' role='img' aria-label='{name}{said}'>{_grid(y)}{lines}</svg>"
+        f"<div class='pyjob-x'>{_labels(x)}</div></div></figure>"
+    )
+
+
+def _drawn(point: Point) -> bool:
+    return math.isfinite(point.step) and abs(point.value) != math.inf
+
+
+def _path(points: Iterable[Point], x: Sequence[float], y: Sequence[float]) -> Iterator[str]:
+    """Yield where a line goes; it begins anew after what is no number."""
+    begins = True
+    for point in points:
+        if math.isnan(point.value):
+            begins = True
+            continue
+        across = _WIDTH * _share(point.step, x)
+        down = _HEIGHT * (1 - _share(point.value, y))
+        yield f"{'M' if begins else 'L'}{across:.0f} {down:.0f}"
+        begins = False
+
+
+def _share(value: float, axis: Sequence[float]) -> float:
+    """Return where on an axis a value is, from 0 to 1; without overflow at both ends."""
+    low, high = axis[0] / 2, axis[-1] / 2
+    return (value / 2 - low) / (high - low) if high > low else 0.5
+
+
+def _line(path: Sequence[str], colour: str) -> str:
+    # One value alone is a dot: a line of no length with round ends.
+    drawn = "".join(path) + ("h0" if len(path) == 1 else "")
+    return (
+        f"<path d='{drawn}' fill='none' stroke='{colour}' stroke-width='1.6' "
+        "stroke-linecap='round' stroke-linejoin='round' vector-effect='non-scaling-stroke'/>"
+    )
+
+
+def _grid(y: Sequence[float]) -> str:
+    path = "".join(f"M0 {_HEIGHT * (1 - _share(tick, y)):.0f}H{_WIDTH}" for tick in y)
+    return (
+        f"<path d='{path}' stroke='#888' stroke-opacity='.3' vector-effect='non-scaling-stroke'/>"
+    )
+
+
+def _labels(values: Iterable[float]) -> str:
+    return "".join(f"<i data-mark='{value:.4g}'></i>" for value in values)

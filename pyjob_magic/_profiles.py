@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pyjob_magic._card import Rows, Table
+from pyjob_magic._tables import Rows, Table
 from pyjob_magic.errors import SettingsError
 from pyjob_magic.profiles import Settings
 from pyjob_magic.profiles import Table as SettingsByField

@@ -14,13 +14,16 @@ from typing import Any
 
 from pyjob_magic import _charts, _states
 from pyjob_magic._card import Card, metadata
+from pyjob_magic._tables import cut
 from pyjob_magic.diagnosis import Diagnosis
+from pyjob_magic.edits import templates
 from pyjob_magic.errors import OptionError
 from pyjob_magic.manifest import fresh, to_yaml
 from pyjob_magic.metrics import Progress, Series
 from pyjob_magic.models import Event, Pod, PyTorchJob, read_time
 from pyjob_magic.target import Target
 from pyjob_magic.timeline import Mark, Row, Span, Timeline
+from pyjob_magic.values import is_secret
 
 Json = dict[str, Any]
 
@@ -251,12 +254,22 @@ def manifest(job: PyTorchJob, target: Target) -> Json:
 
 
 def yaml_of(job: PyTorchJob, target: Target) -> str:
-    """Return the job as YAML, as its target spells it, without what the server has added."""
+    """Return the job as YAML, as its target spells it, without what the server has added.
+
+    Notebooks are shared: of a secret variable there is only a place to fill in.
+    """
     sent = fresh(job)
     try:
-        return to_yaml(target.dialect.encode(sent))
+        wire = target.dialect.encode(sent)
     except OptionError:  # somebody else's, who says more than we would
-        return to_yaml(sent.to_wire())
+        wire = sent.to_wire()
+    for template in templates(wire):
+        pod = template["spec"]
+        for container in (*(pod.get("initContainers") or ()), *pod["containers"]):
+            for variable in container.get("env") or ():
+                if is_secret(variable["name"]) and "value" in variable:
+                    variable["value"] = f"{{{variable['name']}}}"
+    return to_yaml(wire)
 
 
 def kubectl(job: PyTorchJob, target: Target) -> list[dict[str, str]]:
@@ -280,9 +293,9 @@ def kubectl(job: PyTorchJob, target: Target) -> list[dict[str, str]]:
     }
     if not target.dialect.suspends:
         lines = {does: words for does, words in lines.items() if "patch" not in words}
-    place = [*context, "--namespace", namespace]
+    place = ["--namespace", namespace, *context]
     typed = [
-        {"does": does, "line": shlex.join(["kubectl", *place, *words])}
+        {"does": does, "line": shlex.join(["kubectl", *words, *place])}
         for does, words in lines.items()
     ]
     return [*_way_in(target), *typed]
@@ -305,7 +318,7 @@ def _way_in(target: Target) -> list[dict[str, str]]:
 
 
 def _cut(text: str, most: int = _LONG) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return cut(text, most)
 
 
 def _seconds(text: str | None) -> float | None:

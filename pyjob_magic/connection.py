@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pyjob_magic import doctor, inputs, settings, submission, values
-from pyjob_magic._card import FindingTable, JobTable
+from pyjob_magic._tables import FindingTable, JobTable
 from pyjob_magic.client import Client
 from pyjob_magic.errors import OptionError
 from pyjob_magic.job import Job

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from pyjob_magic import diagnosis, payload, submission
-from pyjob_magic._card import Card, EventTable, MetricTable
+from pyjob_magic._card import Card
+from pyjob_magic._tables import EventTable, MetricTable
 from pyjob_magic.client import Client
 from pyjob_magic.diagnosis import Diagnosis
 from pyjob_magic.errors import (
@@ -400,7 +401,7 @@ class Job:
         self.refresh()
         pods = _permitted(self.replicas)
         events, found = self.examine(pods, {})
-        return Card(self.manifest, self.place, pods, events, found)
+        return Card(self.manifest, self.place, pods, events, found, now=datetime.now(UTC))
 
     def examine(
         self, pods: Sequence[Pod], ends: Mapping[str, str]

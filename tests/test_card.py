@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pyjob_magic._card import Card, EventTable, span
+from pyjob_magic._card import Card
+from pyjob_magic._tables import EventTable, span
 from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
 from tests.data import read
 

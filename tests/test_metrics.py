@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyjob_magic import connect, metrics
-from pyjob_magic._card import MetricTable
+from pyjob_magic._tables import MetricTable
 from pyjob_magic.metrics import LONGEST_LINE, MOST_SERIES, Collector, Progress, progress, time_left
 
 LIGHTNING = "Epoch 3:  50%|████      | 60/120 [00:03<00:03, 38.2it/s, v_num=0, train_loss=0.123]"

@@ -13,9 +13,9 @@ from datetime import datetime
 from pyjob_magic.models import Event, Pod, PyTorchJob, read_time
 from pyjob_magic.timeline.jobs import JobHistory
 from pyjob_magic.timeline.pods import ReplicaHistory
-from pyjob_magic.timeline.spans import RUNS, Mark, MarkKind, Row, Span, SpanKind
+from pyjob_magic.timeline.spans import RUNS, Mark, MarkKind, Row, Span, SpanKind, spent
 
-__all__ = ["RUNS", "Mark", "MarkKind", "Row", "Span", "SpanKind", "Timeline"]
+__all__ = ["RUNS", "Mark", "MarkKind", "Row", "Span", "SpanKind", "Timeline", "spent"]
 
 _MOST_WARNINGS = 20  # of the job, and of each replica
 
@@ -36,7 +36,6 @@ class Timeline:
         self._replicas = {name: ReplicaHistory(name) for name in job.replica_names}
         self._warnings: dict[str, deque[Mark]] = {}  # by replica; the job's by "job"
         self._heard: dict[str | None, int | None] = {}  # events by uid, with their counts
-        self._gone = False
 
     def see_job(self, job: PyTorchJob, now: datetime) -> None:
         """Note what the job tells."""
@@ -73,7 +72,6 @@ class Timeline:
     def see_gone(self, now: datetime) -> None:
         """Note that the job was deleted, and its replicas with it."""
         self._job.see_gone(now)
-        self._gone = True
 
     @property
     def all_ran(self) -> datetime | None:
@@ -87,17 +85,17 @@ class Timeline:
 
     def rows(self, now: datetime) -> list[Row]:
         """Return a row for the job and one for each replica, in the order of their names."""
-        if self._job.created is None:
-            self._job.created = now
         pods = [history.pods for history in self._replicas.values()]
-        rows = [self._job.row(pods, [*self._warnings.get("job", ())])]
-        for name, history in self._replicas.items():
-            rows.append(history.row(self._cut(history), [*self._warnings.get(name, ())]))
-        return rows
+        return [
+            self._job.row(pods, [*self._warnings.get("job", ())], now),
+            *(
+                history.row(self._cut(history), [*self._warnings.get(name, ())], now)
+                for name, history in self._replicas.items()
+            ),
+        ]
 
     def _cut(self, history: ReplicaHistory) -> datetime | None:
         """Return until when a replica can have lasted whose end was not seen."""
-        if self._gone:
-            return self._job.end
         last = history.pods[-1].created if history.pods else None
-        return min((at for at in self._job.suspensions if last and at >= last), default=None)
+        cuts = [*self._job.suspensions, self._job.cleaned_at]
+        return min((at for at in cuts if at and last and at >= last), default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -9,6 +10,8 @@ from pyjob_magic.models import Condition, PyTorchJob, read_time
 from pyjob_magic.timeline.pods import PodHistory
 from pyjob_magic.timeline.spans import Mark, Row, Span, SpanKind, row
 
+# Source: ``ReconcileJobs`` in ``pkg/controller.v1/common/job.go``, training-operator v1.9.0.
+_LIMIT = re.compile("backoff limit|deadline")
 _QUEUE = "kueue.x-k8s.io/queue-name"
 
 
@@ -25,11 +28,17 @@ class JobHistory:
         self._changes: dict[tuple[datetime, SpanKind], str] = {}  # to their titles
         self._admitted: dict[datetime, None] = {}
         self._end: tuple[datetime, SpanKind, str] | None = None
+        self._cleans = False
 
     @property
     def end(self) -> datetime | None:
         """When it ended."""
         return self._end[0] if self._end else None
+
+    @property
+    def cleaned_at(self) -> datetime | None:
+        """When the operator has removed the replicas that still ran."""
+        return self.end if self._cleans else None
 
     @property
     def suspensions(self) -> list[datetime]:
@@ -60,10 +69,14 @@ class JobHistory:
             good = job.status.state == "Succeeded"
             message = (current.message if current else None) or job.status.state
             self._end = at, "succeeded" if good else "failed", message
+            policy = job.spec.run_policy
+            kept = policy is None or policy.clean_pod_policy in (None, "None")
+            self._cleans = not kept or _LIMIT.search(message) is not None
 
     def see_gone(self, now: datetime) -> None:
         """Note that it was deleted."""
         self._end = self._end or (now, "stopped", "deleted")
+        self._cleans = True
 
     @property
     def _queued(self) -> str:
@@ -93,10 +106,11 @@ class JobHistory:
         if since := _since(condition):
             self._changes.setdefault((since, kind), title)
 
-    def row(self, replicas: Sequence[Sequence[PodHistory]], warnings: list[Mark]) -> Row:
+    def row(
+        self, replicas: Sequence[Sequence[PodHistory]], warnings: list[Mark], now: datetime
+    ) -> Row:
         """Return what it went through; its `replicas` tell when they had their nodes."""
-        spans = list(self._spans(replicas))
-        return row("job", spans, [*self._marks(), *warnings])
+        return row("job", self._spans(replicas), [*self._marks(), *warnings], now)
 
     def _spans(self, replicas: Sequence[Sequence[PodHistory]]) -> Iterator[Span]:
         changes = sorted(self._changes.items(), key=lambda item: item[0][0])

@@ -42,13 +42,13 @@ class ReplicaHistory:
         if pod:
             pod.pulled = pod.pulled or Mark("pulled", at, message)
 
-    def row(self, cut: datetime | None, warnings: list[Mark]) -> Row:
+    def row(self, cut: datetime | None, warnings: list[Mark], now: datetime) -> Row:
         """Return what it went through; what goes on does so no longer than until `cut`."""
         pods = self.pods
         ends = [*(pod.created for pod in pods[1:]), cut]
         spans = [span for pod, end in zip(pods, ends, strict=False) for span in pod.spans(end)]
         marks = [mark for number, pod in enumerate(pods) for mark in pod.marks(again=number > 0)]
-        return row(self.name, spans, marks + warnings)
+        return row(self.name, spans, marks + warnings, now)
 
 
 @dataclass
