@@ -119,7 +119,7 @@ class JobHistory:
         starts = [at for (at, _), _ in changes[1:]]
         kinds: list[SpanKind | None] = [kind for (_, kind), _ in changes[1:]]
         for ((at, kind), title), end, after in zip(
-            changes, [*starts, self.end], [*kinds, None], strict=True
+            changes, [*starts, self.end], [*kinds, None], strict=False
         ):
             if kind == "scheduling":
                 yield from self._starting(at, end, title, replicas)

@@ -142,7 +142,7 @@ class PodHistory:
         if self.scheduled:
             where = f" on {self._node}" if self._node else ""
             yield Span("preparing", self.scheduled, first, f"is prepared{where}{reason}")
-        for run, after in zip(runs, [*runs[1:], None], strict=True):
+        for run, after in zip(runs, [*runs[1:], None], strict=False):
             yield self._span(run, after, over)
             if run.end and after:
                 yield Span("backoff", run.end, after.start, "waits to be restarted")
