@@ -24,10 +24,11 @@ from pyjob_magic._tables import (
     leaf,
     printable,
     replica_counts,
+    span,
 )
 from pyjob_magic.diagnosis import Diagnosis
 from pyjob_magic.metrics import Progress, Series
-from pyjob_magic.models import Event, Pod, PyTorchJob
+from pyjob_magic.models import Event, Pod, PyTorchJob, read_time
 from pyjob_magic.timeline import Timeline
 
 _ROOM = 90_000  # bytes of HTML beside the style
@@ -115,7 +116,7 @@ class Card:
         yield (
             f"<header><strong>{leaf(self.job.name, 253)}</strong> "
             f"<span class='pyjob-badge pyjob-{tone}'>{leaf(self.state)}</span> "
-            f"<small>{leaf(self._place)}</small></header>"
+            f"<small>{leaf(self._place)}{self._age}</small></header>"
         )
         for note in self.notes[:_MOST_NOTES]:
             yield f"<p class='pyjob-warning'>{leaf(note, 600)}</p>"
@@ -173,6 +174,12 @@ class Card:
             seen.see_pod(pod, now)
         seen.see_events(self.events)
         return seen
+
+    @property
+    def _age(self) -> str:
+        submitted, status = read_time(self.job.metadata.creation_timestamp), self.job.status
+        age = span(submitted, status.ended_at if status.ended else self.now)
+        return f" · {age}" if age else ""
 
     @property
     def _place(self) -> str:

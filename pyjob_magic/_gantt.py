@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pyjob_magic._tables import duration, leaf, swatch
-from pyjob_magic.timeline import RUNS, Mark, Row, Span, SpanKind, spent
+from pyjob_magic.timeline import RUNS, Row, Span, SpanKind, spent
 
 _MOST_REPLICAS = 32
 _MOST_FAILED = 12  # of more replicas than that
@@ -101,8 +101,6 @@ def _table_row(row: Row, scale: _Scale, most: int) -> str:
     words = " ".join(f"{swatch(_COLOURS[kind])} {leaf(text)}" for kind, text in told)
     label = leaf(f"{row.name}: {', '.join(text for _, text in told)}")
     drawn = "".join(_bar(span, scale) for span in row.spans[-most:])
-    warnings = [mark for mark in row.marks if mark.kind == "warning"]
-    drawn += "".join(_tick(mark, scale) for mark in warnings[-6:])
     bar = (
         f"<svg viewBox='0 0 {_WIDTH} 12' preserveAspectRatio='none' width='100%' height='12' "
         f"role='img' aria-label='{label}'>{drawn}</svg>"
@@ -120,8 +118,3 @@ def _bar(span: Span, scale: _Scale) -> str:
     x = min(start, _WIDTH - width)
     fill = _COLOURS[span.kind]
     return f"<rect x='{x:g}' y='{y}' width='{width:g}' height='{height}' fill='{fill}'/>"
-
-
-def _tick(mark: Mark, scale: _Scale) -> str:
-    x = scale.x(mark.at)
-    return f"<path d='M{x:g} 0V12' stroke='#bf8700' vector-effect='non-scaling-stroke'/>"

@@ -75,7 +75,7 @@ def progress_bar(progress: Progress) -> str:
 def traceback(head: str, text: str) -> str:
     """Return where a program failed; of what is too long the end, which says most."""
     short = text if len(text) <= _TRACEBACK_CHARACTERS else f"…{text[-_TRACEBACK_CHARACTERS:]}"
-    return _folded(leaf(head), _lines(short.splitlines()), opened=True)
+    return _end(leaf(head), _lines(short.splitlines()))
 
 
 def log(lines: Sequence[tuple[str, str]], total: int) -> str:
@@ -88,7 +88,7 @@ def log(lines: Sequence[tuple[str, str]], total: int) -> str:
             break
         shown.append(line)
     head = f"Log: the last {len(shown)} of {total:,} lines" if total > len(shown) else "Log"
-    return _folded(head, "\n".join(reversed(shown)), opened=True)
+    return _end(head, "\n".join(reversed(shown)))
 
 
 # Colours and movements, titles and links, and what else a terminal obeys.
@@ -108,21 +108,26 @@ def events(said: Sequence[Event]) -> str:
     newest = sorted(said, key=lambda event: event.time, reverse=True)
     rows = [tuple(cut(cell, 300) for cell in row) for row in EventTable(newest[:_EVENTS]).rows()]
     head = f"Events: the last {_EVENTS} of {len(said):,}" if len(said) > _EVENTS else "Events"
-    return _folded(head, html_table(rows, EventTable.head), pre=False)
+    return _folded(head, html_table(rows, EventTable.head))
 
 
 def manifest(yaml: str) -> str:
     """Return the manifest, as far as there is room for it."""
     short = yaml[:_YAML_CHARACTERS]
     cut_off = "" if short == yaml else f"\n… {len(yaml) - len(short):,} more characters"
-    return _folded("Manifest", _lines(short.split("\n")) + cut_off)
+    return _folded("Manifest", f"<pre>{_lines(short.splitlines())}{cut_off}</pre>")
 
 
 def _lines(lines: Sequence[str]) -> str:
     return "\n".join(leaf(line, 2_000) for line in lines)
 
 
-def _folded(head: str, body: str, *, opened: bool = False, pre: bool = True) -> str:
+def _folded(head: str, inner: str) -> str:
     """Return something to unfold; both are HTML."""
-    inner = f"<pre>{body}</pre>" if pre else body
-    return f"<details{' open' if opened else ''}><summary>{head}</summary>{inner}</details>"
+    return f"<details><summary>{head}</summary>{inner}</details>"
+
+
+def _end(head: str, text: str) -> str:
+    """Return the end of a text, unfolded, and as high as it is scrolled to its last line."""
+    inner = f"<pre class='pyjob-end'><span>{text}</span></pre>"
+    return f"<details open><summary>{head}</summary>{inner}</details>"

@@ -43,7 +43,7 @@ def read_time(text: str | None) -> datetime | None:
     """Return a time as servers write it; None where there is none, or none that can be read."""
     try:
         time = datetime.fromisoformat(text or "")
-    except ValueError:
+    except (TypeError, ValueError):  # parts of objects that have no model may hold anything
         return None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 

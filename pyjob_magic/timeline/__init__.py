@@ -86,16 +86,7 @@ class Timeline:
     def rows(self, now: datetime) -> list[Row]:
         """Return a row for the job and one for each replica, in the order of their names."""
         pods = [history.pods for history in self._replicas.values()]
-        return [
-            self._job.row(pods, [*self._warnings.get("job", ())], now),
-            *(
-                history.row(self._cut(history), [*self._warnings.get(name, ())], now)
-                for name, history in self._replicas.items()
-            ),
-        ]
-
-    def _cut(self, history: ReplicaHistory) -> datetime | None:
-        """Return until when a replica can have lasted whose end was not seen."""
-        last = history.pods[-1].created if history.pods else None
-        cuts = [*self._job.suspensions, self._job.cleaned_at]
-        return min((at for at in cuts if at and last and at >= last), default=None)
+        rows = [self._job.row(pods, self._warnings.get("job", ()), now)]
+        for name, history in self._replicas.items():
+            rows.append(history.row(self._job.clearings, self._warnings.get(name, ()), now))
+        return rows

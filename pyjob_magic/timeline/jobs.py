@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from pyjob_magic.models import Condition, PyTorchJob, read_time
@@ -31,19 +31,10 @@ class JobHistory:
         self._cleans = False
 
     @property
-    def end(self) -> datetime | None:
-        """When it ended."""
-        return self._end[0] if self._end else None
-
-    @property
-    def cleaned_at(self) -> datetime | None:
-        """When the operator has removed the replicas that still ran."""
-        return self.end if self._cleans else None
-
-    @property
-    def suspensions(self) -> list[datetime]:
-        """When it was suspended."""
-        return [at for at, kind in self._changes if kind == "suspended"]
+    def clearings(self) -> list[datetime]:
+        """When the operator has removed all replicas that were there."""
+        suspensions = [at for at, kind in self._changes if kind == "suspended"]
+        return [*suspensions, self._end[0]] if self._end and self._cleans else suspensions
 
     def see(self, job: PyTorchJob, now: datetime) -> None:
         """Note what the job tells as it is now."""
@@ -107,19 +98,18 @@ class JobHistory:
             self._changes.setdefault((since, kind), title)
 
     def row(
-        self, replicas: Sequence[Sequence[PodHistory]], warnings: list[Mark], now: datetime
+        self, replicas: Sequence[Sequence[PodHistory]], warnings: Iterable[Mark], now: datetime
     ) -> Row:
         """Return what it went through; its `replicas` tell when they had their nodes."""
         return row("job", self._spans(replicas), [*self._marks(), *warnings], now)
 
     def _spans(self, replicas: Sequence[Sequence[PodHistory]]) -> Iterator[Span]:
         changes = sorted(self._changes.items(), key=lambda item: item[0][0])
-        if not changes:
-            return  # the operator has not taken it up yet
+        over = self._end[0] if self._end else None
         starts = [at for (at, _), _ in changes[1:]]
         kinds: list[SpanKind | None] = [kind for (_, kind), _ in changes[1:]]
         for ((at, kind), title), end, after in zip(
-            changes, [*starts, self.end], [*kinds, None], strict=False
+            changes, [*starts, over], [*kinds, None], strict=False
         ):
             if kind == "scheduling":
                 yield from self._starting(at, end, title, replicas)
@@ -152,7 +142,9 @@ class JobHistory:
         yield Span("scheduling", start, ready or end, title)
         if ready:
             yield Span("preparing", ready, end, "its replicas are prepared")
-        if end and end == self.end and ran:  # too brief for a condition to tell that it ran
+        if (
+            end and self._end and end == self._end[0] and ran
+        ):  # too brief for a condition to tell that it ran
             yield Span(self._ran(None), max(start, min(ran)), end, "ran")
 
     def _marks(self) -> Iterator[Mark]:

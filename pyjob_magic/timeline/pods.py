@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from pyjob_magic.models import ContainerStatus, Pod, read_time
 from pyjob_magic.models.pod import StateTerminated
 from pyjob_magic.timeline.spans import Mark, Row, Span, SpanKind, row
 
+_ENDED: dict[str, SpanKind] = {"Succeeded": "succeeded", "Failed": "failed"}
 _MOST_PODS = 30  # of one replica; those of before are forgotten
 _MOST_RUNS = 60  # of one pod
 
@@ -42,13 +43,25 @@ class ReplicaHistory:
         if pod:
             pod.pulled = pod.pulled or Mark("pulled", at, message)
 
-    def row(self, cut: datetime | None, warnings: list[Mark], now: datetime) -> Row:
-        """Return what it went through; what goes on does so no longer than until `cut`."""
-        pods = self.pods
-        ends = [*(pod.created for pod in pods[1:]), cut]
-        spans = [span for pod, end in zip(pods, ends, strict=False) for span in pod.spans(end)]
-        marks = [mark for number, pod in enumerate(pods) for mark in pod.marks(again=number > 0)]
-        return row(self.name, spans, marks + warnings, now)
+    def row(self, cuts: Sequence[datetime], warnings: Sequence[Mark], now: datetime) -> Row:
+        """Return what it went through.
+
+        Parameters
+        ----------
+        cuts
+            Times at which no pod went on that was made before.
+        warnings
+            What was said about it.
+        now
+            The time.
+        """
+        pods, marks = self.pods, [*warnings]
+        spans: list[Span] = []
+        for number, pod in enumerate(pods):
+            ends = [*cuts, *(after.created for after in pods[number + 1 : number + 2])]
+            spans += pod.spans(min((at for at in ends if at >= pod.created), default=None))
+            marks += pod.marks(again=number > 0)
+        return row(self.name, spans, marks, now)
 
 
 @dataclass
@@ -60,6 +73,10 @@ class _Run:
     end: datetime | None = None
     kind: SpanKind = "running"
     how: str = "running"
+
+
+def _order(run: _Run) -> tuple[datetime, int]:
+    return run.start, run.number
 
 
 class PodHistory:
@@ -97,12 +114,16 @@ class PodHistory:
         waiting = container.state.waiting if container else None
         self._waits_for = (waiting.reason if waiting else None) or ""
         if self._over is None and (deleted or self._phase in ("Succeeded", "Failed")):
-            ends = [run.end for run in self._runs.values()]
-            last = max((end for end in ends if end), default=None)
-            # Evicted, or gone with its node: nobody tells when the code ended.
-            self._over = last if last and None not in ends else _last_change(pod) or now
-            if deleted:
-                self._over = now if None in ends or not ends else self._over
+            self._over = self._end_of_code() or (None if deleted else _last_change(pod)) or now
+
+    def _end_of_code(self) -> datetime | None:
+        """Return when the last run ended for good; None if that is not told.
+
+        Nobody does if the pod was evicted, or is gone with its node.
+        """
+        last = max(self._runs.values(), key=_order, default=None)
+        good = self._phase in ("Succeeded", "Failed") or (last and last.kind == "stopped")
+        return last.end if last and good else None
 
     def _see_runs(self, container: ContainerStatus, *, by_deletion: bool) -> None:
         state, last = container.state, container.last_state
@@ -135,23 +156,20 @@ class PodHistory:
     def spans(self, cut: datetime | None) -> Iterator[Span]:
         """Yield what it went through; `cut` is when something else took its place."""
         over = min((at for at in (self._over, cut) if at), default=None)
-        runs = sorted(self._runs.values(), key=lambda run: (run.start, run.number))
+        runs = sorted(self._runs.values(), key=_order)
         first = runs[0].start if runs else over
-        reason = f": {self._waits_for}" if self._waits_for and not runs else ""
+        reason = f": {self._waits_for}" if self._waits_for else ""
         yield Span("scheduling", self.created, self.scheduled or first, "waits for a node")
         if self.scheduled:
             where = f" on {self._node}" if self._node else ""
-            yield Span("preparing", self.scheduled, first, f"is prepared{where}{reason}")
+            why = "" if runs else reason
+            yield Span("preparing", self.scheduled, first, f"is prepared{where}{why}")
         for run, after in zip(runs, [*runs[1:], None], strict=False):
             yield self._span(run, after, over)
             if run.end and after:
                 yield Span("backoff", run.end, after.start, "waits to be restarted")
-        if runs and runs[-1].end and over is None:
-            yield Span("backoff", runs[-1].end, None, f"waits to be restarted{self._reason}")
-
-    @property
-    def _reason(self) -> str:
-        return f": {self._waits_for}" if self._waits_for else ""
+        if runs and runs[-1].end:  # where it ended for good, that takes no time
+            yield Span("backoff", runs[-1].end, over, f"waits to be restarted{reason}")
 
     def _span(self, run: _Run, after: _Run | None, over: datetime | None) -> Span:
         ordinal = f"run {run.number + 1}" if run.number else "run"
@@ -161,9 +179,7 @@ class PodHistory:
             return Span("stopped", run.start, after.start, f"{ordinal} ended; how was not seen")
         if over is None:
             return Span("running", run.start, None, f"{ordinal} goes on")
-        kind: SpanKind = {"Succeeded": "succeeded", "Failed": "failed"}.get(  # type: ignore[assignment]
-            self._phase, "stopped"
-        )
+        kind = _ENDED.get(self._phase, "stopped")
         return Span(kind, run.start, max(run.start, over), f"{ordinal} {kind}")
 
     def marks(self, *, again: bool) -> Iterator[Mark]:
@@ -172,7 +188,7 @@ class PodHistory:
             yield Mark("scheduled", self.scheduled, f"scheduled to {self._node or 'a node'}")
         if self.pulled:
             yield self.pulled
-        for run in sorted(self._runs.values(), key=lambda run: (run.start, run.number)):
+        for run in sorted(self._runs.values(), key=_order):
             if run.number or again:
                 count = f" (restart {run.number})" if run.number else ""
                 yield Mark("restarted", run.start, f"started again{count}")
