@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pyjob_magic.models import Condition, PyTorchJob, read_time
 from pyjob_magic.timeline.pods import PodHistory
@@ -77,21 +77,23 @@ class JobHistory:
         self, created: datetime, start: datetime | None, suspended: Condition | None
     ) -> None:
         """Note how it began: queues of Kueue, and people, have jobs suspended from the start."""
-        since = _since(suspended)
-        resumed_first = suspended and suspended.status != "True" and start and since
-        if self._queue or not (suspended and (start is None or resumed_first)):
-            self._changes[created, "queued"] = self._queued
-        else:
+        before_start = suspended and (start is None or suspended.status != "True")
+        if before_start and not self._queue:
             self._changes[created, "suspended"] = "suspended"
+        else:
+            self._changes[created, "queued"] = self._queued
 
     def _see_running(self, conditions: dict[str, Condition], start: datetime | None) -> None:
-        running = conditions.get("Running")
+        running, suspended = conditions.get("Running"), conditions.get("Suspended")
         if running is None:
             return
         if running.reason != "PyTorchJobSuspended":  # its time is that of its beginning
             self._note(running, "running", "running")
-        elif start and not any(kind == "running" and at >= start for at, kind in self._changes):
+        elif start and suspended and suspended.status == "True" and not self._ran_since(start):
             self._changes[start, "running"] = "ran; since when is not known"
+
+    def _ran_since(self, start: datetime) -> bool:
+        return any(kind == "running" and at >= start for at, kind in self._changes)
 
     def _note(self, condition: Condition, kind: SpanKind, title: str) -> None:
         if since := _since(condition):
@@ -124,7 +126,8 @@ class JobHistory:
         """Return how a time of running ended, by what came after it."""
         if after is None:
             return self._end[1] if self._end else "running"
-        return "failed" if after == "backoff" else "stopped"
+        # That it ran twice without a pause means that nobody saw the pause.
+        return "failed" if after in ("backoff", "running") else "stopped"
 
     def _starting(
         self,
@@ -134,7 +137,7 @@ class JobHistory:
         replicas: Sequence[Sequence[PodHistory]],
     ) -> Iterator[Span]:
         """Yield how its replicas came to run: until the last has its node, and from then on."""
-        times = [_latest(pods, end) for pods in replicas]
+        times = [_latest(pods, start, end) for pods in replicas]
         placed = [pod.scheduled for pod in times if pod and pod.scheduled]
         ran = [pod.first_run for pod in times if pod and pod.first_run]
         everywhere = len(placed) == len(replicas) and placed
@@ -142,9 +145,8 @@ class JobHistory:
         yield Span("scheduling", start, ready or end, title)
         if ready:
             yield Span("preparing", ready, end, "its replicas are prepared")
-        if (
-            end and self._end and end == self._end[0] and ran
-        ):  # too brief for a condition to tell that it ran
+        too_brief = self._end is not None and end == self._end[0]
+        if too_brief and ran:  # for a condition to tell that it ran
             yield Span(self._ran(None), max(start, min(ran)), end, "ran")
 
     def _marks(self) -> Iterator[Mark]:
@@ -166,7 +168,8 @@ def _since(condition: Condition | None) -> datetime | None:
     return read_time(condition.last_transition_time) if condition else None
 
 
-def _latest(pods: Sequence[PodHistory], before: datetime | None) -> PodHistory | None:
-    """Return the last pod of a replica that was made before a time."""
-    made = [pod for pod in pods if before is None or pod.created <= before]
+def _latest(pods: Sequence[PodHistory], start: datetime, end: datetime | None) -> PodHistory | None:
+    """Return the last pod of a replica that was made in a time of which we know whole seconds."""
+    start -= timedelta(seconds=1)
+    made = [pod for pod in pods if pod.created >= start and (end is None or pod.created <= end)]
     return made[-1] if made else None
