@@ -153,7 +153,7 @@ def timeline(history: Timeline, now: datetime) -> Json:
     goes_on = any(span.end is None for span in spans)
     return {
         "start": min(starts + ends, default=now.timestamp()),
-        "end": None if goes_on or not ends else max(ends),
+        "end": None if goes_on or not spans else max(ends),
         "rows": [_row(row, most) for row in rows],
     }
 

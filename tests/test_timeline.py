@@ -254,7 +254,10 @@ def test_pods_that_the_operator_deletes_stay_where_they_were_seen() -> None:
     seen = Timeline(a_job(1))
     seen.see_job(a_job(1, status={"conditions": conditions(Created=1, Running=2)}), at(2))
     seen.see_pod(a_pod("master-0", scheduled=1, phase="Running", **running(2)), at(3))
-    crashed: dict[str, Any] = {"restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    crashed: dict[str, Any] = {
+        "restartCount": 1,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+    }
     pod = a_pod("worker-0", scheduled=1, phase="Running", **crashed, lastState=ended(2, 4, 1))
     seen.see_pod(pod, at(4))
     status = {"conditions": conditions(Created=1, Running=(2, "False", ""), Failed=8)}
