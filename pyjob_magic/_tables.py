@@ -257,8 +257,12 @@ def html_table(
 
 def _row(cells: Sequence[str], attributes: str) -> str:
     first, *others = cells
-    rest = "".join(f"<td>{escape(cell)}</td>" for cell in others)
-    return f"<tr{attributes}><th scope='row'>{escape(first)}</th>{rest}</tr>"
+    rest = "".join(f"<td>{_cell(cell)}</td>" for cell in others)
+    return f"<tr{attributes}><th scope='row'>{_cell(first)}</th>{rest}</tr>"
+
+
+def _cell(text: str) -> str:
+    return escape(printable(text))
 
 
 def framed(content: str, attributes: str = "") -> str:
