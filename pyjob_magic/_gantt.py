@@ -91,7 +91,8 @@ class _Scale:
         return round(_WIDTH * (at - self.start).total_seconds() / self.length, 1)
 
     def axis(self) -> str:
-        times = [duration(self.length * part) for part in (0, 0.5, 1)]
+        parts = (0, 0.5, 1) if self.length >= 10 else (0, 1)  # half of which are whole seconds
+        times = [duration(self.length * part) for part in parts]
         labels = "".join(f"<i data-mark='{time}'></i>" for time in times)
         return f"<tr><th></th><td><span class='pyjob-x'>{labels}</span></td><td></td></tr>"
 
