@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -194,7 +195,13 @@ class Commands:
     def _await_in_terminal(
         self, job: Job, on_line: Callable[[LogLine], object] | None, timeout: float | None
     ) -> None:
-        """Print what is new: a terminal cannot change what it has shown."""
+        """Show how the job fares; print what is new where the terminal cannot redraw."""
+        from pyjob_magic._terminal import LiveBlock, can_redraw
+
+        if can_redraw(sys.stdout):
+            card = Card(job.manifest, job.place)
+            LiveBlock(job, card, sys.stdout, follow=on_line is not None).wait(timeout)
+            return
         told: set[str] = set()
         state = job.manifest.status.state
 
@@ -215,9 +222,9 @@ class Commands:
         except TargetError:
             raise  # nor would it answer for the card
         except BaseException:
-            display(job)
+            display(_last_state(job))
             raise
-        display(job)
+        display(_last_state(job))
 
     # -- the verbs, each with what its parser returns ------------------------------------------
 
@@ -336,6 +343,16 @@ def _detaching(job: Job) -> Iterator[None]:
             f"stopped waiting for PyTorchJob {job.name!r}, which goes on; "
             f"%pytorchjob wait {job.name} waits again, %pytorchjob delete {job.name} ends it"
         ) from None
+
+
+def _last_state(job: Job) -> Card:
+    """Return the card of a job that was waited for; an error that follows has the traceback."""
+    try:
+        card = job.card()
+    except PyJobError:
+        return Card(job.manifest, job.place)
+    found = card.diagnosis and dataclasses.replace(card.diagnosis, traceback="")
+    return dataclasses.replace(card, diagnosis=found)
 
 
 def _read(option: str, check: Callable[[Any], T], value: str) -> T:

@@ -22,6 +22,7 @@ ORDER = [
     ["_tables"],
     ["_charts", "_gantt", "_sections"],
     ["_card"],
+    ["_block"],
     ["manifest", "target", "checks", "fields"],
     ["_view", "_readings", "_frontend"],
     ["trust", "unlogged", "streams", "retries", "causes"],
@@ -31,6 +32,8 @@ ORDER = [
     ["targets", "podlog", "keptlogs", "doctor", "submission"],
     ["logs"],
     ["job", "profiles", "inputs"],
+    ["_readings"],
+    ["_terminal"],
     ["settings", "_sources"],  # the latter is what needs the library
     ["_monitor"],
     ["_live"],
