@@ -37,12 +37,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
         self._child = pexpect.spawn(
-            program[0],
-            program[1:],
-            dimensions=(rows, columns),
-            env=dict(environment),
-            echo=False,
-            encoding=None,
+            program[0], program[1:], dimensions=(rows, columns), env=dict(environment), echo=False
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
