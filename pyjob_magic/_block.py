@@ -48,15 +48,12 @@ class Block:
         What each has printed last, also if the line has not ended; the latest at the end.
     progress
         Who tells how far the job is, how far, and the seconds left as far as is known.
-    problem
-        What keeps all this from being up to date.
     """
 
     card: Card
     replicas: Sequence[str]
     last: Mapping[str, str] = field(default_factory=dict)
     progress: tuple[str, Progress, float | None] | None = None
-    problem: str = ""
 
     def lines(self, now: datetime, width: int, height: int, *, colours: bool = True) -> list[str]:
         """Return the lines; none is wider than `width`, and they fit above the cursor.
@@ -70,7 +67,7 @@ class Block:
         colours
             Whether words may be coloured.
         """
-        rows = [self._head(now), *self._bar(width), *self._sentences(width), *self._replicas()]
+        rows = [self._head(now), *self._bar(width), *self._reason(width), *self._replicas()]
         return [_fitted(row, width, colours=colours) for row in rows[: max(1, height - 1)]]
 
     def _head(self, now: datetime) -> _Row:
@@ -94,17 +91,13 @@ class Block:
         state = _states.state(self.card.job)
         return [_Row("", "━" * full, _states.state_tone(state), f"{'─' * (length - full)} {told}")]
 
-    def _sentences(self, width: int) -> list[_Row]:
+    def _reason(self, width: int) -> list[_Row]:
         """Return why the job waits; why it has failed is said by the error that follows."""
-        found = self.card.diagnosis if not self.card.job.status.ended else None
-        said = [text for text in (str(found) if found else "", self.problem) if text]
-        return [
-            _Row(f"  {line}")
-            for text in said
-            for line in textwrap.wrap(
-                plain(text), max(10, width - 2), max_lines=_SENTENCE, placeholder=" …"
-            )
-        ]
+        if self.card.diagnosis is None or self.card.job.status.ended:
+            return []
+        said = plain(str(self.card.diagnosis))
+        lines = textwrap.wrap(said, max(10, width - 2), max_lines=_SENTENCE, placeholder=" …")
+        return [_Row(f"  {line}") for line in lines]
 
     def _replicas(self) -> list[_Row]:
         pods = {pod.replica: pod for pod in self.card.pods}

@@ -60,13 +60,11 @@ class LiveBlock:
         self._readings = Readings()
         self._ends: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=diagnosis.READ_LINES))
         self._last: dict[str, str] = {}  # what each replica has printed last, the latest at the end
-        self._problem = ""
         self._told: set[str] = set()
         self._waiting: list[str] = []  # to be printed above
         self._drawn: list[str] = []
-        self._lock = threading.Lock()
-        self._room = threading.Condition(self._lock)
-        self._ended = threading.Event()
+        self._ended = False
+        self._news = threading.Condition()
 
     def wait(self, timeout: float | None = None) -> JobStatus:
         """Block until the job has ended, as `Job.wait`; leave its last state on the terminal."""
@@ -82,14 +80,16 @@ class LiveBlock:
             ends = {name: "\n".join(end) for name, end in self._ends.items()}
             return self._job.conclude(self._follower, ends, timeout)
         finally:
-            self._ended.set()
+            with self._news:
+                self._ended = True
+                self._news.notify_all()
             drawing.join()
 
     def _look(self) -> None:
         with suppress(PyJobError):
             card = self._job.card()
-            with self._lock:
-                self._card, self._problem = card, ""
+            with self._news:
+                self._card = card
                 self._tell(card)
 
     def _tell(self, card: Card) -> None:
@@ -102,8 +102,8 @@ class LiveBlock:
                 self._waiting.append(plain(note))
 
     def _note(self, sentence: str) -> None:
-        with self._lock:
-            self._problem = sentence
+        with self._news:
+            self._waiting.append(plain(sentence))
 
     def _take(self, lines: list[LogLine]) -> None:
         if not lines:
@@ -111,28 +111,36 @@ class LiveBlock:
         replica, texts = lines[0].replica, [line.text for line in lines]
         self._ends[replica].extend(texts)
         printed = [coloured(str(line)) for line in lines] if self._follow else []
-        with self._room:
+        with self._news:
             self._last.pop(replica, None)
             self._last[replica] = texts[-1]
             self._readings.take(replica, texts, time.time())
-            self._room.wait_for(lambda: len(self._waiting) < _MOST_WAITING)
+            self._news.wait_for(lambda: not self._is_full)
             self._waiting += printed
+            if self._is_full:
+                self._news.notify_all()
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= _MOST_WAITING
 
     # -- the thread that draws ----------------------------------------------------------------
 
     def _draw_again(self) -> None:
         ended = False
         while not ended:
-            ended = self._ended.wait(_APART)  # what came last is drawn, too
+            with self._news:
+                self._news.wait_for(lambda: self._ended or self._is_full, _APART)
+                ended = self._ended  # what came last is drawn, too
             with suppress(OSError, ValueError):  # the terminal is gone
                 self._draw()
 
     def _draw(self) -> None:
         columns, rows = shutil.get_terminal_size()
         partial = self._follower.partial()
-        with self._room:
+        with self._news:
             printed, self._waiting = self._waiting, []
-            self._room.notify_all()
+            self._news.notify_all()
             names = self._job.replica_names
             now = datetime.now(UTC)
             block = Block(
@@ -140,7 +148,6 @@ class LiveBlock:
                 names,
                 {**self._last, **partial},
                 self._readings.progress(names, partial, now.timestamp()),
-                self._problem,
             )
         lines = block.lines(now, columns, rows, colours="NO_COLOR" not in os.environ)
         if lines == self._drawn and not printed:

@@ -114,11 +114,10 @@ def test_why_a_job_waits() -> None:
     """Only as long as it waits: why it has failed is said by an error."""
     found = Diagnosis("worker-0 waits for its image " * 9, "look at the name")
 
-    shown = lines(diagnosis=found, width=40, problem="reconnecting")
-    assert len(shown) == 5
+    shown = lines(diagnosis=found, width=40)
+    assert len(shown) == 4
     assert shown[1].startswith("  worker-0 waits for its image")
     assert shown[3].endswith(" …")
-    assert shown[4] == "  reconnecting"
     assert len(lines(diagnosis=found, job=a_job("Failed"))) == 1
 
 
@@ -145,8 +144,8 @@ def test_a_low_terminal_shows_what_fits_above_the_cursor() -> None:
 @given(st.text(), st.text(), st.integers(8, 60))
 def test_no_text_steers_the_terminal(name: str, text: str, width: int) -> None:
     """Nor makes a line wider than it may be."""
-    card = Card(a_job(name=name), text, [a_pod("master-0")])
-    block = Block(card, ["master-0"], {"master-0": text}, None, text)
+    card = Card(a_job(name=name), text, [a_pod("master-0")], diagnosis=Diagnosis(text))
+    block = Block(card, ["master-0"], {"master-0": text})
 
     for line in block.lines(NOW, width, 24):
         bare = SGR.sub("", line)

@@ -126,7 +126,7 @@ def test_followed_lines_scroll_above(tmp_path: Path) -> None:
 
 def test_what_keeps_a_job_waiting_is_in_the_block(tmp_path: Path) -> None:
     """As long as it waits; a narrow terminal wraps it."""
-    with ipython(tmp_path, columns=50) as terminal:
+    with ipython(tmp_path, columns=50, NO_COLOR="1") as terminal:
         run(terminal, "big --memory 900Ti --wait", "1", tmp_path / "cell.py")
         lines = terminal.until_shown("  master-0 can never run on this machine")
 
@@ -134,6 +134,7 @@ def test_what_keeps_a_job_waiting_is_in_the_block(tmp_path: Path) -> None:
         below = lines[lines.index(head) :]
         assert "not enough free memory" in " ".join(line.strip() for line in below)
         assert max(map(len, below)) <= 50
+        assert b"\x1b[33m" not in terminal.raw
         pyjob_magic.connect().get("big").delete()
         lines = terminal.until(lambda lines: lines[-1].startswith("In [3]:"))
         assert "it was deleted" in " ".join(lines)
