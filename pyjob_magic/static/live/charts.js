@@ -97,6 +97,10 @@ class Chart {
     const told = this.data.series.map((series) => ({ replica: series.replica, ...nearest(series, this.at) }));
     const here = told.filter((value) => value.y !== undefined);
     this.cross = this.plot.cross(this.at, here, this.palette);
+    const x = this.plot.x(this.at);
+    const left = x < this.plot.width / 2; // there is more room on the other side
+    this.values.style.left = left ? `${x + 10}px` : "auto";
+    this.values.style.right = left ? "auto" : `${this.plot.width - x + 10}px`;
     this.picture.firstChild.append(this.cross);
     const more = here.length - TOLD;
     put(
@@ -194,7 +198,7 @@ class Sparks {
       const button = this.node.children[i] ?? this.node.appendChild(el("button", { type: "button", class: "pj-spark", title: "Show the charts", onclick: this.open }));
       const plot = new Plot(data, 0);
       const picture = svg("svg", { viewBox: `${EDGES.left} ${EDGES.top} ${120 - EDGES.left - EDGES.right} ${HIGH - EDGES.top - EDGES.bottom}`, preserveAspectRatio: "none", "aria-hidden": "true" });
-      picture.append(...data.series.slice(0, 8).map((each) => line(plot.path(each), palette.get(each.replica), false)));
+      picture.append(...data.series.slice(0, 8).map((each) => line(plot.path(each), { colour: palette.get(each.replica).colour })));
       put(button, el("span", { class: "pj-sparkname" }, data.name), el("b", {}, range(data.series.map((each) => each.y.at(-1)))), picture);
     });
   }

@@ -5,12 +5,11 @@ const SVG = "http://www.w3.org/2000/svg";
 const UNSEEN =
   /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
-/** Return the text with a sign for each character that could not be seen. */
+/** Return the text with a sign for what could not be seen: `^G` for a bell, as terminals have it. */
 function visible(text) {
   return String(text).replace(UNSEEN, (character) => {
     const code = character.codePointAt(0);
-    if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-    if (code === 0x7f) return "\u2421";
+    if (code < 0x20 || code === 0x7f) return `^${String.fromCodePoint(code ^ 0x40)}`;
     return `\u27e8U+${code.toString(16).toUpperCase().padStart(4, "0")}\u27e9`;
   });
 }
@@ -55,7 +54,7 @@ function say(node, text) {
 
 function nodes(children) {
   return children
-    .flat()
+    .flat(Infinity)
     .filter((child) => child !== null && child !== undefined && child !== false)
     .map((child) => (child instanceof Node ? child : document.createTextNode(visible(child))));
 }
@@ -78,13 +77,13 @@ async function copyText(text) {
 
 /** Return a button that copies what `text()` returns, and says whether it did. */
 function copyButton(label, text) {
-  const button = el("button", { type: "button", class: "pj-button", onclick }, icon("copy"), label);
+  const button = el("button", { type: "button", class: "pj-button", onclick }, icon("copy"), el("span", {}, label));
   async function onclick() {
     const copied = await copyText(text());
-    put(button, icon(copied ? "check" : "copy"), copied ? "Copied" : "Not allowed");
+    put(button, icon(copied ? "check" : "copy"), el("span", {}, copied ? "Copied" : "Not allowed"));
     button.addEventListener("blur", restore, { once: true });
     button.addEventListener("pointerleave", restore, { once: true });
   }
-  const restore = () => put(button, icon("copy"), label);
+  const restore = () => put(button, icon("copy"), el("span", {}, label));
   return button;
 }

@@ -22,7 +22,7 @@ function eventRow({ time, type, reason, object, message, count: times }) {
     el(
       "div",
       {},
-      el("span", { class: "pj-reason" }, warning && icon("waiting"), warning ? `Warning: ${reason}` : reason),
+      el("span", { class: "pj-reason" }, warning ? `Warning: ${reason}` : reason),
       times > 1 && el("span", { class: "pj-times-seen", title: `${count(times)} times` }, `\u00d7${count(times)}`),
       el("span", { class: "pj-object" }, object),
       el("p", {}, message),

@@ -11,8 +11,8 @@ class Head {
     this.node = el(
       "header",
       { class: "pj-head" },
-      el("div", { class: "pj-title" }, this.badge, this.name, this.place),
-      this.times,
+      this.badge,
+      el("div", { class: "pj-title" }, this.name, el("div", { class: "pj-facts" }, this.place, this.times)),
       this.actions.buttons,
     );
     this.link = el("div", { class: "pj-link", role: "status" });

@@ -20,7 +20,8 @@ class LogList {
     this.expected = 0;
     this.widest = 0;
     this.layer = el("div", { class: "pj-layer" });
-    this.space = el("div", { class: "pj-space" }, el("div", { class: "pj-window" }, this.layer));
+    this.window = el("div", { class: "pj-window" }, this.layer);
+    this.space = el("div", { class: "pj-space" }, this.window);
     this.node = el(
       "div",
       { class: "pj-log", tabindex: "0", role: "region", "aria-label": "Log lines" },
@@ -79,8 +80,9 @@ class LogList {
     const end = this.#most;
     this.top = this.follow ? Math.max(0, this.rows() - this.page) : Math.min(this.top, end);
     this.#update(this.first, this.last);
+    this.window.style.height = `${height}px`;
     this.space.style.height = `${end * this.#pixels + height}px`;
-    this.space.style.minWidth = this.wrap ? "" : `${this.widest}px`;
+    this.space.style.minWidth = this.wrap ? "" : `max(100%, ${this.widest}px)`;
     this.layer.style.transform = `translateY(${-this.#shift(height)}px)`;
     this.expected = Math.round((this.follow ? end : this.top) * this.#pixels);
     if (Math.abs(this.node.scrollTop - this.expected) > 1) this.node.scrollTop = this.expected;

@@ -41,7 +41,7 @@ class LogPanel {
         this.pause,
         this.wrap,
         copyButton("Copy", () => this.#copied()),
-        el("button", { type: "button", class: "pj-button", title: "Save the whole log as a file", onclick: () => this.#download() }, icon("download"), "Download"),
+        el("button", { type: "button", class: "pj-button", title: "Save the whole log as a file", onclick: () => this.#download() }, icon("download"), el("span", {}, "Download")),
       ),
       this.status,
       this.list.node,
@@ -70,7 +70,7 @@ class LogPanel {
     this.#choices();
     if (!this.node.offsetParent) return; // another tab is open
     const rows = Math.min(GROWS[1], Math.max(GROWS[0], source.rows + 1, this.tall));
-    if (rows !== this.tall) list.node.style.height = `${rows * ROW}px`;
+    if (rows !== this.tall) list.node.style.height = `${rows * ROW + 2}px`;
     this.tall = rows;
     const theme = this.card.theme();
     const look = `${this.look} ${theme.key} ${source.view}`;

@@ -29,13 +29,16 @@ function logRow(row, look) {
   }
   const marks = look.find(spans.map((span) => span.text).join(""));
   for (const span of spans) text.append(...pieces(span, marks, look.theme));
+  if (cut && look.more) {
+    const label = `\u2026 show all ${counted(row.text.length, "character")}`;
+    text.append(el("button", { type: "button", class: "pj-more", onclick: look.more }, label));
+  }
   return el(
     "div",
     { class: `pj-row${row.partial ? " pj-partial" : ""}${look.hit ? " pj-hit" : ""}` },
     el("span", { class: "pj-num", "aria-hidden": "true" }, row.number === null ? "" : String(row.number)),
     look.single ? null : who(name, row.replica, look.theme),
     text,
-    cut && look.more && el("button", { type: "button", class: "pj-more", onclick: look.more }, `\u2026 show all ${counted(row.text.length, "character")}`),
   );
 }
 

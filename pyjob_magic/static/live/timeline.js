@@ -6,9 +6,9 @@ const KINDS = {
   scheduling: "scheduling",
   preparing: "preparing",
   running: "running",
-  succeeded: "succeeded",
-  failed: "failed",
-  stopped: "stopped",
+  succeeded: "run, succeeded",
+  failed: "run, failed",
+  stopped: "run, stopped",
   backoff: "waits to restart",
 };
 const MARKS = {

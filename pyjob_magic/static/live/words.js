@@ -50,13 +50,13 @@ function clock(seconds, today = new Date()) {
     : `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}-${String(date.getDate()).padStart(2, "0")} ${time}`;
 }
 
-/** Return round numbers from `low` to `high`, about `wanted` of them, in steps of `bases`. */
-function ticks(low, high, wanted, bases = [1, 2, 5, 10]) {
+/** Return round numbers from `low` to `high`, about `wanted` of them. */
+function ticks(low, high, wanted) {
   const rough = (high - low) / wanted;
   if (!(rough > 0) || !Number.isFinite(rough)) return [low];
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * bases.find((base) => base * power >= rough * 0.999);
-  return multiples(low, high, step);
+  const base = [1, 2, 5].find((each) => rough / power < 1.5 * each) ?? 10;
+  return multiples(low, high, base * power);
 }
 
 /** Return round times from 0 to `seconds`, about `wanted` of them. */
