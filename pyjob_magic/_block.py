@@ -16,7 +16,8 @@ from itertools import accumulate
 from unicodedata import category, east_asian_width
 
 from pyjob_magic import _states
-from pyjob_magic._card import Card, _printable
+from pyjob_magic._card import Card
+from pyjob_magic._tables import printable
 from pyjob_magic.metrics import Progress
 from pyjob_magic.models import Pod, read_time
 
@@ -176,7 +177,7 @@ def plain(text: str) -> str:
     """Return a text without escape sequences, and with control characters spelled out."""
     if text.isprintable():
         return text
-    return _printable((_ESCAPE.sub("", text) if "\x1b" in text else text).expandtabs())
+    return printable((_ESCAPE.sub("", text) if "\x1b" in text else text).expandtabs())
 
 
 def coloured(text: str) -> str:

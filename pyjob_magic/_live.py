@@ -274,7 +274,7 @@ class LiveCard:
     def _delete(self) -> str:
         self._monitor.job.delete()
         self._monitor.note_deletion()
-        self._send({Part.HEAD})
+        self._send({Part.HEAD, Part.TIMELINE})
         self._save()
         return "is deleted"
 

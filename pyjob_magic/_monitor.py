@@ -158,8 +158,8 @@ class Monitor:
     def note_deletion(self) -> None:
         """Show that the job was deleted, also when it is followed no longer."""
         with self._lock:
-            self._gone = True
-            self._touch(Part.HEAD)
+            self._see_gone(datetime.now(UTC))
+            self._touch(Part.HEAD, Part.TIMELINE)
 
     def say_stopped(self) -> None:
         """Show that what is shown is kept up to date no longer."""
@@ -196,7 +196,7 @@ class Monitor:
 
     def _card(self, now: datetime) -> Card:
         total = self.book.total()
-        progress = self._progress(now)
+        _, progress, left = self._progress(now) or ("", None, None)
         return Card(
             self.job.manifest,
             self.job.place,
@@ -205,7 +205,7 @@ class Monitor:
             diagnosis=self._diagnosis,
             timeline=self._timeline,
             series=self._readings.series,
-            progress=progress[1] if progress else None,
+            progress=progress._replace(left=left) if progress else None,
             log_tail=self._named(self.book.lines("", total - _STATIC_LINES, _STATIC_LINES)),
             log_total=total,
             yaml=_view.yaml_of(self.job.manifest, self.job.client.target),
@@ -305,13 +305,13 @@ class Monitor:
 
     def _hear_of_job(self, news: News, value: Any) -> None:
         with self._lock:
-            if self._over.is_set():
+            if self.over:
                 return
             now = datetime.now(UTC)
             if news is News.CHANGED and value.metadata.uid == self.job.manifest.metadata.uid:
                 self._see_job(value, now)
             elif news is News.DELETED and value.metadata.uid == self.job.manifest.metadata.uid:
-                self._gone = True
+                self._see_gone(now)
             elif news is News.NOTE:
                 self._say(value)
                 return
@@ -326,7 +326,7 @@ class Monitor:
         if news is not News.CHANGED and news is not News.DELETED:
             return
         with self._lock:
-            self._see_pod(value, datetime.now(UTC))
+            self._see_pod(value, datetime.now(UTC), deleted=news is News.DELETED)
             self._touch(Part.HEAD, Part.REPLICAS, Part.TIMELINE)
             self._look.set()
 
@@ -336,8 +336,12 @@ class Monitor:
         self.job.manifest = job
         self._timeline.see_job(job, now)
 
-    def _see_pod(self, pod: Pod, now: datetime) -> None:
-        self._timeline.see_pod(pod, now)
+    def _see_gone(self, now: datetime) -> None:
+        self._gone = True
+        self._timeline.see_gone(now)
+
+    def _see_pod(self, pod: Pod, now: datetime, *, deleted: bool = False) -> None:
+        self._timeline.see_pod(pod, now, deleted=deleted)
         self._pods[pod.replica] = pod
         if failed([pod]):
             self._failed.setdefault(pod.name, pod)

@@ -203,7 +203,7 @@ def test_one_replica_can_be_followed(kernel: Kernel) -> None:
 def test_a_bar_moves_within_its_line(kernel: Kernel, tmp_path: Path) -> None:
     """It is redrawn for a long time before the line ends."""
     go = tmp_path / "go"
-    source = waiting_for(go, "").replace("'begun'", "'epoch 1/4\\\\repoch 2/4', end=''")
+    source = waiting_for(go, "").replace("'begun'", "'epoch 1/4\\repoch 2/4', end=''")
     card = submit(kernel, "bar", source)
 
     kernel.listen(lambda: (state(kernel, card)["progress"] or {}).get("fraction") == 0.5)
