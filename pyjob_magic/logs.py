@@ -220,6 +220,8 @@ class Follower:
             if isinstance(item, str):
                 if item != noted:
                     on_note(noted := item)
+            elif item is _Mark.UNKNOWN:
+                self._look_for_job()
             elif item is _Mark.CHANGED:
                 refresh = min(refresh, max(now, refreshed + _REFRESH))
             elif item is _Mark.STREAM_ENDED:
@@ -253,12 +255,30 @@ class Follower:
             return
         if news is News.FAILED or news is News.NOTE:
             self._items.put(value)
-        elif news is not News.SYNCED or not self._told:
+        elif news is News.SYNCED:
+            if not self._told:
+                self._items.put(_Mark.UNKNOWN)
+        else:
             ours = news is News.CHANGED and value.metadata.uid == self._first.metadata.uid
-            self.job = value if ours else None
             self._told = True
-            self._over = self.job is None or self.job.status.ended
-            self._items.put(_Mark.JOB_ENDED if self._over else _Mark.CHANGED)
+            self._see(value if ours else None)
+
+    def _see(self, job: PyTorchJob | None) -> None:
+        """Note how the job is; None if it is gone."""
+        self.job = job
+        self._over = job is None or job.status.ended
+        self._items.put(_Mark.JOB_ENDED if self._over else _Mark.CHANGED)
+
+    def _look_for_job(self) -> None:
+        """Ask for the job: a watch that was under way for others may tell of a new one late."""
+        try:
+            job = self._client.get_job(self._first.name)
+        except NotFoundError:
+            found = False
+        else:
+            found = job.metadata.uid == self._first.metadata.uid
+        if not found and not self._told:
+            self._see(None)
 
     def _hear_of_pod(self, news: News, value: Any) -> None:
         if news is News.CHANGED or news is News.DELETED:
@@ -360,6 +380,7 @@ class Follower:
 class _Mark(Enum):
     CHANGED = auto()  # the job or a replica is not what it was
     JOB_ENDED = auto()  # nothing new will start
+    UNKNOWN = auto()  # the job was not among those that the informer knows
     CLOSED = auto()  # nobody wants to know any more
     STREAM_ENDED = auto()  # a replica's log has been read to its end
 

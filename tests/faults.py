@@ -101,6 +101,7 @@ class Proxy:
         self._backend = urlsplit(endpoint.url)
         self._token = endpoint.token
         self._open: set[HTTPConnection] = set()
+        self._stalled: set[socket.socket] = set()
         self._lock = threading.Lock()
         proxy = self
 
@@ -129,6 +130,9 @@ class Proxy:
         with self._lock:
             for connection in self._open:
                 _shut_down(connection)
+            for stalled in self._stalled:
+                with contextlib.suppress(OSError):
+                    stalled.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._server.shutdown()
@@ -155,7 +159,11 @@ class Proxy:
                     answer.read()
                 handler.reset()
             else:
+                with self._lock:
+                    self._stalled.add(handler.connection)
                 handler.relay(answer, _body(connection, answer, fault), fault.kind)
+        with self._lock:
+            self._stalled.discard(handler.connection)
         return None
 
     @contextlib.contextmanager

@@ -240,6 +240,38 @@ def test_a_bar_is_seen_before_its_line_ends(client: Client, api: Api, proxy: Pro
     assert follower.partial() == {}
 
 
+def test_a_job_that_the_watch_does_not_know_yet(client: Client, api: Api, proxy: Proxy) -> None:
+    """A watch that is under way for others may tell of a new job late: it is not gone."""
+    api.submit(a_job("other", suspend=True))
+    told: list[News] = []
+    asked: list[str] = []
+
+    def rule(request: Request) -> Fault | None:
+        asked.append(request.path)
+        return Fault(Kind.STALL) if request.is_watch else None
+
+    proxy.rule = rule
+    end = client.watch_job("other", lambda news, _: told.append(news))
+    eventually(lambda: News.SYNCED in told and proxy.faults)
+    api.submit(a_job(code="print('ran')"))
+    follower = Follower(client, client.get_job("j"))
+
+    def go_on() -> None:
+        eventually(lambda: asked.count(f"{api.jobs}/j") == 2)  # it looks for itself
+        proxy.rule = lambda _: None
+        proxy.drop_connections()
+
+    going_on = threading.Thread(target=go_on)
+    going_on.start()
+    texts = [line.text for line in follower.lines(timeout=30)]
+    going_on.join()
+    end()
+
+    assert texts == ["ran"]
+    assert follower.job is not None
+    assert follower.job.status.ended
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_replicas_that_are_restarted_at_once(client: Client, api: Api, number: int) -> None:
     """Both of their runs are read once, the first one first."""
