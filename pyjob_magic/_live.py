@@ -13,6 +13,7 @@ import os
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ import anywidget
 import traitlets
 
 from pyjob_magic import _frontend
+from pyjob_magic._logbook import LogBook
 from pyjob_magic._monitor import Monitor, Part
 from pyjob_magic.errors import PyJobError
 from pyjob_magic.job import Job
@@ -40,6 +42,7 @@ _SAVES_APART = 30.0  # seconds between two updates of what is saved
 _SAVES_APART_VISIBLE = 1.0  # the same where that is all there is to see, or the state is new
 _PATIENCE = 5.0  # seconds that the last update is waited for
 _MOST_LINES = 1000  # lines of one answer
+_MOST_BYTES = 1024 * 1024 * 1024  # of all cards whose jobs have ended
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -145,6 +148,7 @@ class LiveCard:
             raise
         finally:
             self._saved.set()
+            _bound(monitor.book)
 
     def _update(self, monitor: Monitor) -> None:
         """Send what has changed, until nothing will change any more."""
@@ -298,6 +302,16 @@ class LiveCard:
 
     def _in_background(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, name="pyjob-card", daemon=True).start()
+
+
+_books: deque[LogBook] = deque()  # of cards whose jobs have ended, the oldest first
+
+
+def _bound(ended: LogBook) -> None:
+    """Keep the lines of jobs that have ended only as far as they are not too many."""
+    _books.append(ended)
+    while len(_books) > 1 and sum(book.size for book in tuple(_books)) > _MOST_BYTES:
+        _books.popleft().close()
 
 
 def _told(action: Callable[[], str]) -> tuple[bool, str]:

@@ -77,6 +77,11 @@ class LogBook:
                 self.problem = f"lines of the log are missing here: {error.strerror}"
                 self._begin_part()
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes on the disk."""
+        return sum(part.size for part in self._parts)
+
     def total(self, view: str = "") -> int:
         """Return how many lines a view has."""
         with self._lock:
@@ -138,7 +143,7 @@ class LogBook:
             yield gzip.compress(text.encode(), compresslevel=5)
 
     def close(self) -> None:
-        """Give the room back."""
+        """Give the room back; the lines are left out from now on."""
         with self._lock:
             self._parts = [_Part.after(self._parts[-1])]
 

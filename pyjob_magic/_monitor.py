@@ -22,6 +22,7 @@ from pyjob_magic.job import LINGER, Job
 from pyjob_magic.logs import Follower, LogLine
 from pyjob_magic.metrics import Progress
 from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
+from pyjob_magic.retries import TRYING_AGAIN
 from pyjob_magic.timeline import Timeline
 
 MOST_FOLLOWED = 64
@@ -375,6 +376,10 @@ class Monitor:
             self._error = error
             self._say(f"{error}; %pytorchjob show {self.job.name} looks again")
         finally:
+            with self._lock:
+                if self._follower.job is None:
+                    self._see_gone(datetime.now(UTC))
+                    self._touch(Part.HEAD, Part.TIMELINE)
             self._read.set()
             self._look.set()
 
@@ -425,6 +430,8 @@ class Monitor:
             return
         events, found = self.job.examine(pods, self._ends())
         with self._lock:
+            if self._status.endswith(TRYING_AGAIN):
+                self._say("")  # it has answered
             if events != self._events:
                 self._events = [*events]
                 self._timeline.see_events(events)

@@ -18,7 +18,7 @@ import httpx
 
 from pyjob_magic import errors, trust, unlogged
 from pyjob_magic.models import Status
-from pyjob_magic.retries import Hope
+from pyjob_magic.retries import TRYING_AGAIN, Hope
 from pyjob_magic.streams import Streams, log
 from pyjob_magic.target import Target
 
@@ -164,7 +164,7 @@ class Rest:
                         error.resent = hope.lost
                     raise
                 if hope.attempts == 1:
-                    notify(f"{error}; trying again")
+                    notify(f"{error}{TRYING_AGAIN}")
                 sleep(pause)
 
     def _once(self, action: str, request: httpx.Request, *, stream: bool) -> httpx.Response:

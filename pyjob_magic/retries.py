@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from pyjob_magic import errors
 
+TRYING_AGAIN = "; trying again"
+"""The end of a note on an error that is not the last word."""
+
 PATIENCE = 30.0
 """Seconds for which a server that has answered before may be away, such as to be restarted."""
 

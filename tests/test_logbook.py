@@ -131,6 +131,18 @@ def test_a_full_disk_loses_lines_and_says_so() -> None:
     assert book.problem == "lines of the log are missing here: File too large"
 
 
+def test_room_is_given_back() -> None:
+    """What is left out then is left out for good; what comes later is not."""
+    book = filled([("master-0", ["one", "two"])])
+    assert book.size == 8
+
+    book.close()
+    book.add("master-0", ["three"])
+
+    assert book.lines("", 0, 9) == [(0, GONE), (0, GONE), (0, "three")]
+    assert book.size == 6
+
+
 def test_a_view_of_nobody() -> None:
     with pytest.raises(KeyError):
         LogBook(NAMES).lines("worker-7", 0, 1)
