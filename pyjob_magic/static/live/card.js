@@ -1,7 +1,7 @@
 // The card: traits of the kernel come in, and once a frame what has changed is drawn.
 
 const TRAITS = ["head", "progress", "replicas", "timeline", "charts", "charts_note", "events", "manifest", "log", "tail"];
-const MANY_ROWS = 64; // a timeline of more is drawn once a second
+const SHARE = 10; // what is costly to draw takes at most this part of the time
 const EMPTY = { rows: [], start: 0, end: 0 };
 
 class LiveCard {
@@ -12,10 +12,12 @@ class LiveCard {
     this.signal = this.ending.signal;
     this.kernel = new Kernel(model);
     this.dirty = new Set(["head", ...TRAITS]);
+    this.rests = new Map(); // parts -> when they may be drawn again
     this.ahead = -Infinity; // how far the kernel's clock is before ours, in seconds
     this.live = true;
     this.#build();
     this.#listen();
+    this.render();
   }
 
   /** Note that a part looks otherwise; it is drawn in the next frame that shows the card. */
@@ -46,8 +48,8 @@ class LiveCard {
     if (dirty.has("head") || dirty.has("progress") || dirty.has("clock"))
       this.progress.render(this.model.get("progress"), this.#data("head").tone, now);
     if (dirty.has("replicas")) this.#replicas(theme);
-    if (dirty.has("timeline") || dirty.has("clock")) this.#timeline(now, dirty.has("clock"));
-    if (dirty.has("charts")) this.#charts(theme);
+    if (dirty.has("timeline") || dirty.has("clock")) this.#paced("timeline", () => this.#timeline(now));
+    if (dirty.has("charts")) this.#paced("charts", () => this.#charts(theme));
     if (dirty.has("events")) this.#events();
     if (dirty.has("manifest")) this.manifest.render(this.model.get("manifest") ?? { yaml: "", kubectl: [] });
     if (dirty.has("log")) this.#log();
@@ -58,6 +60,7 @@ class LiveCard {
     this.ending.abort();
     cancelAnimationFrame(this.frame);
     clearInterval(this.timer);
+    clearTimeout(this.later);
     for (const [name, heard] of this.heard) this.model.off(name, heard);
     this.visibility.stop();
     this.width.disconnect();
@@ -92,7 +95,10 @@ class LiveCard {
         Manifest: this.manifest.node,
         Details: this.details.node,
       },
-      () => ["log", "charts", "timeline"].forEach((part) => this.changed(part)),
+      () => {
+        this.rests.clear(); // what is opened is drawn at once
+        ["log", "charts", "timeline"].forEach((part) => this.changed(part));
+      },
     );
     const { head } = this;
     this.root.append(
@@ -113,7 +119,7 @@ class LiveCard {
     this.width = new ResizeObserver(() => ["charts", "timeline"].forEach((part) => this.changed(part)));
     this.width.observe(this.root);
     this.visibility = new Visibility(this.root, id, {
-      changed: (visible) => this.changed(visible ? "clock" : "nothing"),
+      changed: (visible) => (visible ? this.#restyle() : this.#rest()),
       tell: (message) => this.kernel.tell(message),
       signal,
     });
@@ -146,11 +152,10 @@ class LiveCard {
     this.replicas.render(this.model.get("replicas") ?? [], this.panel.source.view, theme);
   }
 
-  #timeline(now, ticked) {
+  #timeline(now) {
     const timeline = this.model.get("timeline") ?? EMPTY;
     this.strip.render(timeline, now);
-    if (timeline.rows.length <= MANY_ROWS || ticked || !this.drawnTimeline) this.timeline.render(timeline, now);
-    this.drawnTimeline = this.tabs.current === "Timeline";
+    this.timeline.render(timeline, now);
   }
 
   #charts(theme) {
@@ -180,6 +185,28 @@ class LiveCard {
   #restyle() {
     this.colours = null;
     ["head", "replicas", "charts", "log"].forEach((part) => this.changed(part));
+  }
+
+  /** Draw, but not again before as much time has passed as leaves the page free. */
+  #paced(part, draw) {
+    const begun = performance.now();
+    const wait = (this.rests.get(part) ?? 0) - begun;
+    if (wait > 0) {
+      clearTimeout(this.later);
+      this.later = setTimeout(() => this.changed(part), wait);
+      this.dirty.add(part);
+      return;
+    }
+    draw();
+    const end = performance.now();
+    this.rests.set(part, end + SHARE * (end - begun));
+  }
+
+  /** Leave the page alone while nobody sees the card. */
+  #rest() {
+    cancelAnimationFrame(this.frame);
+    this.frame = null;
+    this.#ticking();
   }
 
   /** Count seconds while the job runs and somebody can see it. */

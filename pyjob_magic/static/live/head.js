@@ -4,7 +4,7 @@ class Head {
   constructor(kernel, shown) {
     this.shown = shown;
     this.actions = new Actions(kernel);
-    this.badge = el("span", { class: "pj-badge" });
+    this.badge = el("span", { class: "pj-badge", role: "status" });
     this.name = el("strong", { class: "pj-name" });
     this.place = el("span", { class: "pj-place" });
     this.times = el("span", { class: "pj-times" });

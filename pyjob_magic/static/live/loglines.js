@@ -31,25 +31,26 @@ class LogLines {
     this.#forget();
   }
 
-  /** Return `{start, count}` of the first lines from `first` to `last` that are missing, or null. */
+  /** Return the blocks, as `{start, count}`, in which lines from `first` to `last` are missing. */
   missing(first, last) {
+    const gaps = [];
     const end = Math.min(last, this.total - 1);
     for (let number = Math.max(0, first); number <= end; number += 1) {
-      if (this.get(number) === undefined) return this.#gap(number);
-      if (number % BLOCK === 0 || number === first) this.#used(Math.floor(number / BLOCK));
+      const block = Math.floor(number / BLOCK);
+      if (this.get(number) !== undefined) this.#used(block);
+      else {
+        const start = block * BLOCK;
+        gaps.push({ start, count: Math.min(BLOCK, this.total - start) });
+        number = start + BLOCK - 1;
+      }
     }
-    return null;
+    return gaps;
   }
 
   /** Return all lines at hand, in order. */
   *all() {
     for (const key of [...this.blocks.keys()].sort((a, b) => a - b))
       for (const line of this.blocks.get(key)) if (line !== undefined) yield line;
-  }
-
-  #gap(number) {
-    const start = Math.floor(number / BLOCK) * BLOCK;
-    return { start, count: Math.min(BLOCK, this.total - start) };
   }
 
   #block(key) {

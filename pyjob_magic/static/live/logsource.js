@@ -91,13 +91,16 @@ class LogSource {
     this.changed();
   }
 
-  /** Ask for the first lines from `first` to `last` that are not here. */
+  /** Ask for the lines from `first` to `last` that are not here, and for some beyond. */
   want(first, last) {
-    this.lines.total = Math.max(this.lines.total, this.lines.total && this.#known);
-    const gap = this.lines.total
-      ? this.lines.missing(first - AHEAD, last + AHEAD)
-      : this.#known > 0 && { start: Math.max(0, this.#known - BLOCK), count: Math.min(BLOCK, this.#known) };
-    if (!gap) return;
+    const known = this.#known;
+    if (this.lines.total) {
+      this.lines.total = Math.max(this.lines.total, known);
+      for (const gap of this.lines.missing(first - AHEAD, last + AHEAD)) this.#ask(gap);
+    } else if (known) this.#ask({ start: Math.max(0, known - BLOCK), count: Math.min(BLOCK, known) });
+  }
+
+  #ask(gap) {
     const { lines } = this;
     const key = `${lines.view}\n${gap.start}`;
     if (this.asked.has(key)) return;
@@ -105,9 +108,10 @@ class LogSource {
     this.kernel.ask(
       { do: "lines", view: lines.view, ...gap },
       (answer) => {
-        this.asked.delete(key);
-        this.busy = false;
         lines.put(answer.start, answer.lines);
+        // What the kernel cannot give is not asked for again.
+        if (!lines.missing(gap.start, gap.start + gap.count - 1).length) this.asked.delete(key);
+        this.busy = false;
         this.found = null;
         this.changed();
       },

@@ -36,9 +36,10 @@ class Visibility {
 /** Hide the static card of the same job; return the function that shows it again. */
 function hideStatic(id) {
   const card = `[data-pyjob-card="${CSS.escape(id)}"]`;
+  const output = ".jp-OutputArea-child"; // the innermost: outputs may hold outputs
   const rule = "{ display: none !important; }";
   const sheet = el("style", {});
-  sheet.textContent = `${card} ${rule} .jp-OutputArea-child:has(${card}) ${rule}`;
+  sheet.textContent = `${card} ${rule} ${output}:has(${card}):not(:has(${output} ${card})) ${rule}`;
   document.head.append(sheet);
   return () => sheet.remove();
 }
