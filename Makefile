@@ -47,6 +47,7 @@ benchmarks: $(READY) ## Measure; tests/benchmarks/README.md says what
 	$(BIN)/python tests/benchmarks/logs.py
 	$(BIN)/python tests/benchmarks/many_jobs.py
 	$(BIN)/python tests/benchmarks/footprint.py
+	$(BIN)/python tests/benchmarks/card_page.py
 	$(BIN)/python tests/benchmarks/byte_exact.py
 
 clean: ## Remove the environment and all caches

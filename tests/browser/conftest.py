@@ -18,21 +18,26 @@ QUIET = ("--disable-background-networking", "--disable-component-update", "--dis
 Open = Callable[..., Notebook]
 
 
+def chromium() -> str | None:
+    """Return the Chromium on PATH."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Headless Chromium as the system has it; Playwright's own is never downloaded."""
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    executable = chromium()
     if executable is None:
         missing = f"none of {', '.join(BROWSERS)} is on PATH; on Debian: apt install chromium"
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
+        browser = playwright.chromium.launch(
             executable_path=executable, args=["--no-sandbox", *QUIET]
         )
-        yield chromium
-        chromium.close()
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")
