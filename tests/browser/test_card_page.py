@@ -504,7 +504,7 @@ def test_the_keyboard_reaches_everything(open_card: Open) -> None:
     """Tab goes through buttons, replicas, tabs and the log; JupyterLab's shortcuts stay away."""
     card = open_card()
     reached: set[str] = set()
-    for _ in range(40):
+    for _ in range(30):
         card.page.keyboard.press("Tab")
         reached.add(
             card.page.evaluate(
@@ -514,7 +514,8 @@ def test_the_keyboard_reaches_everything(open_card: Open) -> None:
         )
 
     assert {"button", "option", "tab", "region", "search", "select-one"} <= reached
-    expect(card.card).to_have_attribute("data-lm-suppress-shortcuts", "true")
+    focused = card.page.locator(":focus")
+    expect(focused).to_have_attribute("data-lm-suppress-shortcuts", "true")
 
 
 def test_the_diagnosis_comes_first(open_card: Open) -> None:
@@ -575,7 +576,6 @@ def test_a_card_without_kernel_says_so(open_card: Open) -> None:
     card.page.evaluate(
         """() => {
             model.gone = true;
-            document.getElementById('place').classList.add('jupyter-widgets-disconnected');
             model.trigger('comm_live_update');
         }"""
     )
@@ -588,6 +588,18 @@ def test_a_card_without_kernel_says_so(open_card: Open) -> None:
     card.page.get_by_role("button", name="Download").click()
     card.drawn()
     assert card.sent("act") == []
+
+    card.set(head=head(state="Restarting"))
+    expect(card.page.locator(".pj-link")).to_be_empty()
+
+
+def test_a_message_that_cannot_be_sent_is_no_error(open_card: Open) -> None:
+    """A kernel that goes without a word is noticed with the first thing that it is asked."""
+    card = open_card()
+    card.page.evaluate("model.gone = true")
+    card.page.get_by_role("button", name="Suspend").click()
+
+    expect(card.page.locator(".pj-link")).to_contain_text("No kernel is attached")
 
 
 def test_time_goes_on_while_the_job_runs(open_card: Open) -> None:
@@ -809,10 +821,7 @@ def test_axe_finds_nothing_serious(open_card: Open, theme: str, kind: str) -> No
     colours = {291: "\x1b[33mwarning\x1b[0m \x1b[2mdim\x1b[0m \x1b[97mwhite\x1b[0m"}
     card = open_card(traits, a_log(300, colours) if kind != "512" else None, theme=theme)
     if kind == "lost":
-        card.page.evaluate(
-            "document.getElementById('place').classList.add('jupyter-widgets-disconnected');"
-            "model.trigger('comm_live_update')"
-        )
+        card.page.evaluate("model.trigger('comm_live_update')")
     for tab in TABS if kind != "512" else ["Logs", "Timeline"]:
         card.open(tab)
         card.drawn()

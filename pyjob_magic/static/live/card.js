@@ -10,7 +10,7 @@ class LiveCard {
     this.root = root;
     this.ending = new AbortController();
     this.signal = this.ending.signal;
-    this.kernel = new Kernel(model);
+    this.kernel = new Kernel(model, () => this.#lost());
     this.dirty = new Set(["head", ...TRAITS]);
     this.rests = new Map(); // parts -> when they may be drawn again
     this.ahead = -Infinity; // how far the kernel's clock is before ours, in seconds
@@ -42,7 +42,6 @@ class LiveCard {
     const now = this.#now();
     const theme = this.theme();
     attribute(this.root, "data-pj-theme", theme.dark ? "dark" : "light");
-    this.live = !this.root.closest(".jupyter-widgets-disconnected");
     if (dirty.has("head")) this.#head(theme);
     if (dirty.has("head") || dirty.has("clock")) this.head.tick(this.#data("head"), now);
     if (dirty.has("head") || dirty.has("progress") || dirty.has("clock"))
@@ -110,7 +109,7 @@ class LiveCard {
   #listen() {
     const { model, signal } = this;
     this.heard = TRAITS.map((name) => [`change:${name}`, () => this.#heard(name)]);
-    this.heard.push(["comm_live_update", () => this.changed("head")]);
+    this.heard.push(["comm_live_update", () => this.#lost()]);
     for (const [name, heard] of this.heard) model.on(name, heard);
     this.#heard("head");
     const id = String(model.get("card_id") ?? "");
@@ -125,7 +124,15 @@ class LiveCard {
     });
   }
 
+  /** Note that there is no kernel, until one says something. */
+  #lost() {
+    this.live = false;
+    this.changed("head");
+  }
+
   #heard(name) {
+    if (!this.live) this.changed("head");
+    this.live = true;
     if (name === "tail" || name === "log") this.panel.source.takeTail();
     if (name === "head") this.ahead = Math.max(this.ahead, this.#data("head").now - Date.now() / 1000);
     this.changed(name === "charts_note" ? "charts" : name);
@@ -221,8 +228,13 @@ class LiveCard {
   }
 }
 
+/** Keep JupyterLab's shortcuts from what has the focus: `d d` would delete the cell. */
+function keepKeys({ target }) {
+  attribute(target, "data-lm-suppress-shortcuts", "true");
+}
+
 function render({ model, el: place }) {
-  const root = el("article", { class: "pyjob-live", "data-lm-suppress-shortcuts": "true" });
+  const root = el("article", { class: "pyjob-live", onfocusin: keepKeys });
   place.append(root);
   const card = new LiveCard(model, root);
   return () => card.stop();

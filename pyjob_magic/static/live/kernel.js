@@ -3,8 +3,10 @@
 const LATE = 1000; // milliseconds
 
 class Kernel {
-  constructor(model) {
+  /** `lost()` is called when a message cannot be sent. */
+  constructor(model, lost) {
     this.model = model;
+    this.lost = lost;
     this.name = Math.random().toString(36).slice(2); // other views of the card ask as well
     this.asked = 0;
     this.open = new Map();
@@ -12,13 +14,12 @@ class Kernel {
     model.on("msg:custom", this.hear);
   }
 
-  /** Send and expect nothing back; return whether it could be sent. */
+  /** Send and expect nothing back. */
   tell(message) {
     try {
       this.model.send(message);
-      return true;
     } catch {
-      return false; // the connection is gone; the card says so elsewhere
+      this.lost();
     }
   }
 
@@ -28,7 +29,7 @@ class Kernel {
     const id = `${this.name}-${this.asked}`;
     const timer = setTimeout(late, LATE);
     this.open.set(id, { answer, timer });
-    if (!this.tell({ ...message, id })) late();
+    this.tell({ ...message, id });
     return id;
   }
 
