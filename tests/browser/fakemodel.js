@@ -36,7 +36,11 @@ class GeneratedLog {
     for (let i = 0; i < this.count(view); i += 1)
       if (this.text(this.number(view, i)).toLowerCase().includes(wanted)) hits.push(i);
     const next = forward ? hits.find((i) => i >= start) : hits.findLast((i) => i <= start);
-    return { number: next ?? (forward ? hits[0] : hits.at(-1)) ?? null, matches: hits.length, capped: false };
+    return {
+      number: next ?? (forward ? hits[0] : hits.at(-1)) ?? null,
+      matches: hits.length,
+      capped: false,
+    };
   }
 
   tail(view, partial = []) {
@@ -116,12 +120,21 @@ class FakeModel {
       const lines = this.log.lines(view, start, message.count);
       tell({ is: "lines", view, start, total: this.log.count(view), lines });
     } else if (what === "find") {
-      tell({ is: "found", view, ...this.log.find(view, message.text, message.start, message.forward) });
+      tell({
+        is: "found",
+        view,
+        ...this.log.find(view, message.text, message.start, message.forward),
+      });
     } else if (what === "view") {
       this.set("view", view);
       this.set("tail", this.log.tail(view));
     } else if (what === "act") {
-      tell({ is: "acted", action: message.action, ok: message.action !== "rerun", message: `${message.action} was asked for` });
+      tell({
+        is: "acted",
+        action: message.action,
+        ok: message.action !== "rerun",
+        message: `${message.action} was asked for`,
+      });
     } else if (what === "download") this.download(view, tell);
   }
 

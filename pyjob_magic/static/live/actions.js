@@ -1,11 +1,31 @@
 // The buttons of the head. Deleting asks once, here in the card.
 
 const ACTIONS = {
-  wait: { label: "Wait", doing: "Waiting", icon: "wait", title: "Wait in the notebook until the job has ended" },
-  suspend: { label: "Suspend", doing: "Suspending", icon: "pause", title: "Stop the replicas and keep the job" },
+  wait: {
+    label: "Wait",
+    doing: "Waiting",
+    icon: "wait",
+    title: "Wait in the notebook until the job has ended",
+  },
+  suspend: {
+    label: "Suspend",
+    doing: "Suspending",
+    icon: "pause",
+    title: "Stop the replicas and keep the job",
+  },
   resume: { label: "Resume", doing: "Resuming", icon: "play", title: "Start the replicas again" },
-  rerun: { label: "Rerun", doing: "Submitting", icon: "rerun", title: "Submit the same job once more" },
-  delete: { label: "Delete", doing: "Deleting", icon: "trash", title: "Delete the job and its replicas" },
+  rerun: {
+    label: "Rerun",
+    doing: "Submitting",
+    icon: "rerun",
+    title: "Submit the same job once more",
+  },
+  delete: {
+    label: "Delete",
+    doing: "Deleting",
+    icon: "trash",
+    title: "Delete the job and its replicas",
+  },
 };
 
 class Actions {
@@ -25,7 +45,8 @@ class Actions {
     const drawn = JSON.stringify([known, live, this.asking, this.pending, job]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
-    const focused = this.buttons.contains(document.activeElement) && document.activeElement.dataset.action;
+    const focused =
+      this.buttons.contains(document.activeElement) && document.activeElement.dataset.action;
     if (this.asking && live && known.includes("delete")) put(this.buttons, ...this.#question(job));
     else put(this.buttons, ...known.map((name) => this.#button(name, live)));
     if (focused) (this.#found(focused) ?? this.buttons.querySelector("button"))?.focus();
@@ -60,7 +81,11 @@ class Actions {
       this.#ask(false);
     };
     const button = (action, label, kind, onclick) =>
-      el("button", { type: "button", class: `pj-button ${kind}`, "data-action": action, onclick, onkeydown }, label);
+      el(
+        "button",
+        { type: "button", class: `pj-button ${kind}`, "data-action": action, onclick, onkeydown },
+        label,
+      );
     return [
       el("span", { class: "pj-question" }, `Delete ${job} and its logs?`),
       button("confirm", "Delete", "pj-danger", () => this.#act("delete")),
@@ -86,7 +111,7 @@ class Actions {
         this.#tell(message ?? "", !ok);
         this.render(...this.now);
       },
-      () => this.#tell("The kernel is busy; this is done when the running cell ends.", false),
+      () => this.#tell(`${this.kernel.silence}.`, false),
     );
   }
 

@@ -33,7 +33,9 @@ function terminal(text, limit) {
 function nearby(text, length) {
   const last = text.slice(-length);
   const redrawn = last.indexOf("\r");
-  return redrawn >= 0 && redrawn < last.length - 1 ? last.slice(redrawn) : whole(text.slice(0, length));
+  return redrawn >= 0 && redrawn < last.length - 1
+    ? last.slice(redrawn)
+    : whole(text.slice(0, length));
 }
 
 /** Return the text without half of a surrogate pair at its end. */
@@ -112,7 +114,15 @@ class Row {
 }
 
 const FLAGS = { 1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "inverse", 9: "strike" };
-const ENDS = { 22: ["bold", "dim"], 23: ["italic"], 24: ["underline"], 27: ["inverse"], 29: ["strike"], 39: ["fg"], 49: ["bg"] };
+const ENDS = {
+  22: ["bold", "dim"],
+  23: ["italic"],
+  24: ["underline"],
+  27: ["inverse"],
+  29: ["strike"],
+  39: ["fg"],
+  49: ["bg"],
+};
 
 /** Return the style after the numbers of an SGR sequence. */
 function styled(style, parameters) {

@@ -1,6 +1,17 @@
 // The card: traits of the kernel come in, and once a frame what has changed is drawn.
 
-const TRAITS = ["head", "progress", "replicas", "timeline", "charts", "charts_note", "events", "manifest", "log", "tail"];
+const TRAITS = [
+  "head",
+  "progress",
+  "replicas",
+  "timeline",
+  "charts",
+  "charts_note",
+  "events",
+  "manifest",
+  "log",
+  "tail",
+];
 const SHARE = 10; // what is costly to draw takes at most this part of the time
 const EMPTY = { rows: [], start: 0, end: 0 };
 
@@ -10,11 +21,10 @@ class LiveCard {
     this.root = root;
     this.ending = new AbortController();
     this.signal = this.ending.signal;
-    this.kernel = new Kernel(model, () => this.#lost());
+    this.kernel = new Kernel(model, () => ["head", "log"].forEach((part) => this.changed(part)));
     this.dirty = new Set(["head", ...TRAITS]);
     this.rests = new Map(); // parts -> when they may be drawn again
     this.ahead = -Infinity; // how far the kernel's clock is before ours, in seconds
-    this.live = true;
     this.#build();
     this.#listen();
     this.render();
@@ -47,10 +57,12 @@ class LiveCard {
     if (dirty.has("head") || dirty.has("progress") || dirty.has("clock"))
       this.progress.render(this.model.get("progress"), this.#data("head").tone, now);
     if (dirty.has("replicas")) this.#replicas(theme);
-    if (dirty.has("timeline") || dirty.has("clock")) this.#paced("timeline", () => this.#timeline(now));
+    if (dirty.has("timeline") || dirty.has("clock"))
+      this.#paced("timeline", () => this.#timeline(now));
     if (dirty.has("charts")) this.#paced("charts", () => this.#charts(theme));
     if (dirty.has("events")) this.#events();
-    if (dirty.has("manifest")) this.manifest.render(this.model.get("manifest") ?? { yaml: "", kubectl: [] });
+    if (dirty.has("manifest"))
+      this.manifest.render(this.model.get("manifest") ?? { yaml: "", kubectl: [] });
     if (dirty.has("log")) this.#log();
     this.#ticking();
   }
@@ -101,21 +113,31 @@ class LiveCard {
     );
     const { head } = this;
     this.root.append(
-      head.node, head.actions.said, head.link, head.diagnosis, head.notes,
-      this.strip.node, this.progress.node, this.replicas.node, this.sparks.node, this.tabs.node,
+      head.node,
+      head.actions.said,
+      head.link,
+      head.diagnosis,
+      head.notes,
+      this.strip.node,
+      this.progress.node,
+      this.replicas.node,
+      this.sparks.node,
+      this.tabs.node,
     );
   }
 
   #listen() {
     const { model, signal } = this;
     this.heard = TRAITS.map((name) => [`change:${name}`, () => this.#heard(name)]);
-    this.heard.push(["comm_live_update", () => this.#lost()]);
+    this.heard.push(["comm_live_update", () => this.kernel.seen(false)]);
     for (const [name, heard] of this.heard) model.on(name, heard);
     this.#heard("head");
     const id = String(model.get("card_id") ?? "");
     this.showStatic = hideStatic(id);
     watchTheme(() => this.#restyle(), signal);
-    this.width = new ResizeObserver(() => ["charts", "timeline"].forEach((part) => this.changed(part)));
+    this.width = new ResizeObserver(() =>
+      ["charts", "timeline"].forEach((part) => this.changed(part)),
+    );
     this.width.observe(this.root);
     this.visibility = new Visibility(this.root, id, {
       changed: (visible) => (visible ? this.#restyle() : this.#rest()),
@@ -124,17 +146,11 @@ class LiveCard {
     });
   }
 
-  /** Note that there is no kernel, until one says something. */
-  #lost() {
-    this.live = false;
-    this.changed("head");
-  }
-
   #heard(name) {
-    if (!this.live) this.changed("head");
-    this.live = true;
+    this.kernel.seen(true);
     if (name === "tail" || name === "log") this.panel.source.takeTail();
-    if (name === "head") this.ahead = Math.max(this.ahead, this.#data("head").now - Date.now() / 1000);
+    if (name === "head")
+      this.ahead = Math.max(this.ahead, this.#data("head").now - Date.now() / 1000);
     this.changed(name === "charts_note" ? "charts" : name);
   }
 
@@ -149,7 +165,7 @@ class LiveCard {
 
   #head(theme) {
     const head = this.#data("head");
-    this.head.render(head, this.live, theme);
+    this.head.render(head, this.kernel.live, theme);
     this.details.render(head.metadata ?? []);
     attribute(this.root, "data-tone", head.gone ? "idle" : head.tone);
     attribute(this.root, "aria-label", `PyTorchJob ${head.name}`);
@@ -169,7 +185,13 @@ class LiveCard {
     const charts = this.model.get("charts") ?? [];
     const names = (this.model.get("replicas") ?? []).map((replica) => replica.name);
     this.sparks.render(charts, names, theme);
-    this.charts.render(charts, this.model.get("charts_note") ?? "", names, this.panel.source.view, theme);
+    this.charts.render(
+      charts,
+      this.model.get("charts_note") ?? "",
+      names,
+      this.panel.source.view,
+      theme,
+    );
     this.tabs.number("Metrics", charts.length);
   }
 
@@ -219,7 +241,7 @@ class LiveCard {
   /** Count seconds while the job runs and somebody can see it. */
   #ticking() {
     const head = this.#data("head");
-    const counting = this.live && this.visibility.visible && !head.ended && !head.gone;
+    const counting = this.kernel.live && this.visibility.visible && !head.ended && !head.gone;
     if (counting) this.timer ??= setInterval(() => this.changed("clock"), 1000);
     else {
       clearInterval(this.timer);

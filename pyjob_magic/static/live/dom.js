@@ -77,7 +77,12 @@ async function copyText(text) {
 
 /** Return a button that copies what `text()` returns, and says whether it did. */
 function copyButton(label, text) {
-  const button = el("button", { type: "button", class: "pj-button", onclick }, icon("copy"), el("span", {}, label));
+  const button = el(
+    "button",
+    { type: "button", class: "pj-button", onclick },
+    icon("copy"),
+    el("span", {}, label),
+  );
   async function onclick() {
     const copied = await copyText(text());
     put(button, icon(copied ? "check" : "copy"), el("span", {}, copied ? "Copied" : "Not allowed"));

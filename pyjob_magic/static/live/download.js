@@ -19,7 +19,7 @@ function download(kernel, view, tell) {
       );
       return false;
     },
-    () => tell("the download waits for the kernel, which is busy"),
+    () => tell(`${kernel.silence}.`),
   );
 }
 

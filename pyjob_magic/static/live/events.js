@@ -9,7 +9,12 @@ class Events {
     const drawn = JSON.stringify(events);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
-    put(this.node, events.length ? el("ol", {}, events.map(eventRow)) : el("p", { class: "pj-empty" }, "No events."));
+    put(
+      this.node,
+      events.length
+        ? el("ol", {}, events.map(eventRow))
+        : el("p", { class: "pj-empty" }, "No events."),
+    );
   }
 }
 
@@ -23,7 +28,12 @@ function eventRow({ time, type, reason, object, message, count: times }) {
       "div",
       {},
       el("span", { class: "pj-reason" }, warning ? `Warning: ${reason}` : reason),
-      times > 1 && el("span", { class: "pj-times-seen", title: `${count(times)} times` }, `\u00d7${count(times)}`),
+      times > 1 &&
+        el(
+          "span",
+          { class: "pj-times-seen", title: `${count(times)} times` },
+          `\u00d7${count(times)}`,
+        ),
       el("span", { class: "pj-object" }, object),
       el("p", {}, message),
     ),

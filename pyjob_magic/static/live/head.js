@@ -12,11 +12,21 @@ class Head {
       "header",
       { class: "pj-head" },
       this.badge,
-      el("div", { class: "pj-title" }, this.name, el("div", { class: "pj-facts" }, this.place, this.times)),
+      el(
+        "div",
+        { class: "pj-title" },
+        this.name,
+        el("div", { class: "pj-facts" }, this.place, this.times),
+      ),
       this.actions.buttons,
     );
     this.link = el("div", { class: "pj-link", role: "status" });
-    this.diagnosis = el("section", { class: "pj-diagnosis", role: "alert", "aria-label": "Why", hidden: true });
+    this.diagnosis = el("section", {
+      class: "pj-diagnosis",
+      role: "alert",
+      "aria-label": "Why",
+      hidden: true,
+    });
     this.notes = el("ul", { class: "pj-notes", "aria-label": "Notes" });
   }
 
@@ -42,9 +52,18 @@ class Head {
     const words = JSON.stringify(parts.map(([name, seconds]) => [name, duration(seconds)]));
     if (words === this.words) return;
     this.words = words;
-    put(this.times, ...parts.map(([name, seconds]) =>
-      el("span", { class: "pj-time" }, el("span", { class: "pj-dim" }, name), " ", duration(seconds)),
-    ));
+    put(
+      this.times,
+      ...parts.map(([name, seconds]) =>
+        el(
+          "span",
+          { class: "pj-time" },
+          el("span", { class: "pj-dim" }, name),
+          " ",
+          duration(seconds),
+        ),
+      ),
+    );
   }
 
   #state(state, tone) {
@@ -68,13 +87,21 @@ class Head {
       el(
         "p",
         { class: "pj-where" },
-        replica && el("button", { type: "button", class: "pj-linkbutton", onclick: () => this.shown(replica) }, `Log of ${replica}`),
+        replica &&
+          el(
+            "button",
+            { type: "button", class: "pj-linkbutton", onclick: () => this.shown(replica) },
+            `Log of ${replica}`,
+          ),
         line !== null && line !== undefined && el("span", {}, `line ${line} of the cell`),
       ),
-      traceback && el("details", { open: traceback.split("\n").length <= 14 },
-        el("summary", {}, `Traceback${replica ? ` of ${replica}` : ""}`),
-        el("pre", { class: "pj-traceback", tabindex: "0" }, ...styledLines(traceback, theme)),
-      ),
+      traceback &&
+        el(
+          "details",
+          { open: traceback.split("\n").length <= 14 },
+          el("summary", {}, `Traceback${replica ? ` of ${replica}` : ""}`),
+          el("pre", { class: "pj-traceback", tabindex: "0" }, ...styledLines(traceback, theme)),
+        ),
     );
   }
 
@@ -89,8 +116,10 @@ class Head {
 
 /** Return text of several lines with its terminal colours. */
 function styledLines(text, theme) {
-  return text.split("\n").flatMap((line, i) => [
-    ...(i ? [document.createTextNode("\n")] : []),
-    ...terminal(line, WIDEST).spans.map((span) => piece(span.text, span.style, false, theme)),
-  ]);
+  return text
+    .split("\n")
+    .flatMap((line, i) => [
+      ...(i ? [document.createTextNode("\n")] : []),
+      ...terminal(line, WIDEST).spans.map((span) => piece(span.text, span.style, false, theme)),
+    ]);
 }

@@ -3,10 +3,11 @@
 const LATE = 1000; // milliseconds
 
 class Kernel {
-  /** `lost()` is called when a message cannot be sent. */
-  constructor(model, lost) {
+  /** `changed()` is called when there is no kernel any more, or one again. */
+  constructor(model, changed) {
     this.model = model;
-    this.lost = lost;
+    this.changed = changed;
+    this.live = true;
     this.name = Math.random().toString(36).slice(2); // other views of the card ask as well
     this.asked = 0;
     this.open = new Map();
@@ -14,12 +15,26 @@ class Kernel {
     model.on("msg:custom", this.hear);
   }
 
+  /** Why there is no answer, as people are told it. */
+  get silence() {
+    return this.live
+      ? "The kernel is busy until the running cell ends"
+      : "There is no kernel to ask";
+  }
+
+  /** Note whether there is a kernel: one that says something is there. */
+  seen(live) {
+    if (live === this.live) return;
+    this.live = live;
+    this.changed();
+  }
+
   /** Send and expect nothing back. */
   tell(message) {
     try {
       this.model.send(message);
     } catch {
-      this.lost();
+      this.seen(false);
     }
   }
 
@@ -45,6 +60,7 @@ class Kernel {
   }
 
   #hear(content, buffers) {
+    this.seen(true);
     const question = this.open.get(content?.id);
     if (!question) return;
     clearTimeout(question.timer);

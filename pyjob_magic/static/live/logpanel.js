@@ -17,7 +17,10 @@ class LogPanel {
       changed,
     });
     this.search = new Search(card.kernel, this.source, this.list, () => this.restyle());
-    this.choice = el("select", { "aria-label": "Replica", onchange: () => selected(this.choice.value) });
+    this.choice = el("select", {
+      "aria-label": "Replica",
+      onchange: () => selected(this.choice.value),
+    });
     this.follow = toggle("follow", "Follow", "Keep the newest line in sight", () =>
       this.list.setFollow(!this.list.follow),
     );
@@ -27,6 +30,7 @@ class LogPanel {
     this.wrap = toggle("wrap", "Wrap", "Wrap long lines", () => this.list.setWrap(!this.list.wrap));
     this.status = el("div", { class: "pj-logstatus", role: "status" });
     this.told = "";
+    this.empty = el("p", { class: "pj-nolines" }, "No line yet.");
     this.counts = el("span", { class: "pj-counts" });
     this.node = el(
       "div",
@@ -41,10 +45,20 @@ class LogPanel {
         this.pause,
         this.wrap,
         copyButton("Copy", () => this.#copied()),
-        el("button", { type: "button", class: "pj-button", title: "Save the whole log as a file", onclick: () => this.#download() }, icon("download"), el("span", {}, "Download")),
+        el(
+          "button",
+          {
+            type: "button",
+            class: "pj-button",
+            title: "Save the whole log as a file",
+            onclick: () => this.#download(),
+          },
+          icon("download"),
+          el("span", {}, "Download"),
+        ),
       ),
       this.status,
-      this.list.node,
+      el("div", { class: "pj-logbox" }, this.list.node, this.empty),
       this.counts,
     );
     this.node.addEventListener("keydown", (event) => this.#pressed(event));
@@ -89,7 +103,8 @@ class LogPanel {
   #row(index, old) {
     const row = this.source.row(index);
     if (!row) return old?.missing ? old : { missing: true, element: missingRow(index) };
-    const same = old && old.text === row.text && old.replica === row.replica && old.number === row.number;
+    const same =
+      old && old.text === row.text && old.replica === row.replica && old.number === row.number;
     if (same && old.partial === row.partial) return old;
     const { search, source } = this;
     const element = logRow(row, {
@@ -124,15 +139,17 @@ class LogPanel {
     pressed(this.pause, Boolean(source.held));
     pressed(this.wrap, list.wrap);
     say(this.pause.lastChild, source.held ? `Paused, +${count(source.news)} new` : "Pause");
-    const makeshift = `The kernel is busy: of ${source.view} only the lines at hand are shown. The others come when the running cell ends.`;
-    const busy = "The kernel is busy: lines that are missing here come when the running cell ends.";
+    const { silence } = this.card.kernel;
+    const makeshift = `${silence}: of ${source.view} only the lines at hand are shown.`;
+    const busy = `${silence}: lines are missing here.`;
     const notes = [
-      source.makeshift ? makeshift : source.busy && busy,
+      source.makeshift ? source.late && makeshift : source.late && busy,
       source.note,
       this.told,
     ];
     say(this.status, notes.filter(Boolean).join(" "));
-    say(this.counts, source.rows ? `${counted(source.total, "line")}` : "No line yet.");
+    say(this.counts, counted(source.total, "line"));
+    this.empty.hidden = source.rows > 0;
   }
 
   #download() {
@@ -145,12 +162,15 @@ class LogPanel {
   /** Return what is selected in the log, else what is on screen. */
   #copied() {
     const selection = document.getSelection();
-    if (!selection.isCollapsed && this.list.node.contains(selection.anchorNode)) return selection.toString();
+    if (!selection.isCollapsed && this.list.node.contains(selection.anchorNode))
+      return selection.toString();
     const lines = [];
     for (let i = this.list.first; i <= this.list.last; i += 1) {
       const row = this.source.row(i);
       if (!row) continue;
-      const text = terminal(row.text, MOST).spans.map((span) => span.text).join("");
+      const text = terminal(row.text, MOST)
+        .spans.map((span) => span.text)
+        .join("");
       lines.push(this.source.view === ALL ? `${this.source.replicas[row.replica]} ${text}` : text);
     }
     return `${lines.join("\n")}\n`;
@@ -159,7 +179,12 @@ class LogPanel {
   /** Who marks text wants it to stay where it is. */
   #marking() {
     const selection = document.getSelection();
-    if (!this.list.follow || selection.isCollapsed || !this.list.layer.contains(selection.anchorNode)) return;
+    if (
+      !this.list.follow ||
+      selection.isCollapsed ||
+      !this.list.layer.contains(selection.anchorNode)
+    )
+      return;
     this.list.setFollow(false);
   }
 
@@ -172,7 +197,12 @@ class LogPanel {
 
 /** Return a button that is on or off. */
 function toggle(name, label, title, onclick) {
-  return el("button", { type: "button", class: "pj-button", title, "aria-pressed": "false", onclick }, icon(name), el("span", {}, label));
+  return el(
+    "button",
+    { type: "button", class: "pj-button", title, "aria-pressed": "false", onclick },
+    icon(name),
+    el("span", {}, label),
+  );
 }
 
 function pressed(button, on) {

@@ -36,7 +36,11 @@ function logRow(row, look) {
   return el(
     "div",
     { class: `pj-row${row.partial ? " pj-partial" : ""}${look.hit ? " pj-hit" : ""}` },
-    el("span", { class: "pj-num", "aria-hidden": "true" }, row.number === null ? "" : String(row.number)),
+    el(
+      "span",
+      { class: "pj-num", "aria-hidden": "true" },
+      row.number === null ? "" : String(row.number),
+    ),
     look.single ? null : who(name, row.replica, look.theme),
     text,
   );
@@ -64,10 +68,13 @@ function pieces(span, marks, theme) {
   const inside = marks.filter(([from, to]) => to > span.start && from < end);
   const cuts = inside.flatMap(([from, to]) => [Math.max(from, span.start), Math.min(to, end)]);
   const edges = [span.start, ...cuts, end];
-  return edges.slice(1).map((edge, i) => {
-    const part = span.text.slice(edges[i] - span.start, edge - span.start);
-    return part && piece(part, span.style, i % 2 === 1, theme);
-  }).filter(Boolean);
+  return edges
+    .slice(1)
+    .map((edge, i) => {
+      const part = span.text.slice(edges[i] - span.start, edge - span.start);
+      return part && piece(part, span.style, i % 2 === 1, theme);
+    })
+    .filter(Boolean);
 }
 
 function piece(text, style, marked, theme) {

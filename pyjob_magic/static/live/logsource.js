@@ -11,7 +11,7 @@ class LogSource {
     this.changed = changed;
     this.asked = new Set(); // blocks that are on their way
     this.held = null; // what was there when it was paused
-    this.busy = false;
+    this.late = false; // whether the kernel lets us wait
     this.caches = new Map();
     this.select(model.get("view") ?? ALL, { tell: false });
     this.takeTail();
@@ -63,7 +63,7 @@ class LogSource {
   select(view, { tell = true } = {}) {
     this.view = view;
     this.held = null;
-    this.busy = false;
+    this.late = false;
     this.tailPartial = [];
     for (const name of [...this.caches.keys()])
       if (name !== ALL && name !== view) this.caches.delete(name);
@@ -97,7 +97,8 @@ class LogSource {
     if (this.lines.total) {
       this.lines.total = Math.max(this.lines.total, known);
       for (const gap of this.lines.missing(first - AHEAD, last + AHEAD)) this.#ask(gap);
-    } else if (known) this.#ask({ start: Math.max(0, known - BLOCK), count: Math.min(BLOCK, known) });
+    } else if (known)
+      this.#ask({ start: Math.max(0, known - BLOCK), count: Math.min(BLOCK, known) });
   }
 
   #ask(gap) {
@@ -111,12 +112,12 @@ class LogSource {
         lines.put(answer.start, answer.lines);
         // What the kernel cannot give is not asked for again.
         if (!lines.missing(gap.start, gap.start + gap.count - 1).length) this.asked.delete(key);
-        this.busy = false;
+        this.late = false;
         this.found = null;
         this.changed();
       },
       () => {
-        this.busy = true;
+        this.late = true;
         this.changed();
       },
     );
@@ -138,7 +139,9 @@ class LogSource {
   get #live() {
     if (this.makeshift) return this.#found().length;
     const followed = this.model.get("tail")?.view === this.view; // its end is the end
-    return followed || !this.lines.total ? this.lines.total : Math.max(this.lines.total, this.#known);
+    return followed || !this.lines.total
+      ? this.lines.total
+      : Math.max(this.lines.total, this.#known);
   }
 
   get #whole() {

@@ -11,13 +11,31 @@ class Manifest {
     this.drawn = drawn;
     put(
       this.node,
-      kubectl.length > 0 && el("div", { class: "pj-kubectl" },
-        el("h4", {}, "The same with kubectl"),
-        el("ul", {}, kubectl.map(({ does, line: command }) =>
-          el("li", {}, el("span", { class: "pj-does" }, does), el("code", { tabindex: "0" }, command), copyButton("Copy", () => command)),
-        )),
+      kubectl.length > 0 &&
+        el(
+          "div",
+          { class: "pj-kubectl" },
+          el("h4", {}, "The same with kubectl"),
+          el(
+            "ul",
+            {},
+            kubectl.map(({ does, line: command }) =>
+              el(
+                "li",
+                {},
+                el("span", { class: "pj-does" }, does),
+                el("code", { tabindex: "0" }, command),
+                copyButton("Copy", () => command),
+              ),
+            ),
+          ),
+        ),
+      el(
+        "div",
+        { class: "pj-yamlhead" },
+        el("h4", {}, "Manifest"),
+        copyButton("Copy YAML", () => yaml),
       ),
-      el("div", { class: "pj-yamlhead" }, el("h4", {}, "Manifest"), copyButton("Copy YAML", () => yaml)),
       el("pre", { class: "pj-yaml", tabindex: "0", "aria-label": "Manifest as YAML" }, yaml),
     );
   }
@@ -33,6 +51,9 @@ class Details {
     const drawn = JSON.stringify(metadata);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
-    put(this.node, metadata.map(([key, value]) => [el("dt", {}, key), el("dd", {}, value)]));
+    put(
+      this.node,
+      metadata.map(([key, value]) => [el("dt", {}, key), el("dd", {}, value)]),
+    );
   }
 }

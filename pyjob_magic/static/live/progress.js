@@ -5,12 +5,23 @@ class Progress {
     this.fill = el("div", { class: "pj-fill" });
     this.track = el(
       "div",
-      { class: "pj-track", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" },
+      {
+        class: "pj-track",
+        role: "progressbar",
+        "aria-label": "Progress",
+        "aria-valuemin": "0",
+        "aria-valuemax": "100",
+      },
       this.fill,
     );
     this.label = el("span", { class: "pj-label" });
     this.left = el("span", { class: "pj-left" });
-    this.node = el("div", { class: "pj-progress", hidden: true }, this.track, el("div", { class: "pj-under" }, this.label, this.left));
+    this.node = el(
+      "div",
+      { class: "pj-progress", hidden: true },
+      this.track,
+      el("div", { class: "pj-under" }, this.label, this.left),
+    );
   }
 
   render(progress, tone, now) {

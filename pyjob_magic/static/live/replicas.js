@@ -16,7 +16,13 @@ class Replicas {
     });
     this.summary = el("div", { class: "pj-summaryline" });
     this.detail = el("div", { class: "pj-detail" });
-    this.node = el("section", { class: "pj-section", "aria-label": "Replicas" }, this.summary, this.list, this.detail);
+    this.node = el(
+      "section",
+      { class: "pj-section", "aria-label": "Replicas" },
+      this.summary,
+      this.list,
+      this.detail,
+    );
   }
 
   render(replicas, view, theme) {
@@ -59,6 +65,7 @@ class Replicas {
     cell.drawn = drawn;
     attribute(cell.node, "data-tone", replica.tone);
     attribute(cell.node, "aria-label", described(replica));
+    attribute(cell.node, "title", described(replica));
     put(cell.node, ...this.#content(replica, i, theme));
   }
 
@@ -74,8 +81,13 @@ class Replicas {
       replica.exit !== null && `exit code ${replica.exit}`,
     ].filter(Boolean);
     return [
-      el("span", { class: "pj-celltop" }, name, el("span", { class: "pj-phase" }, sign, replica.phase)),
-      el("span", { class: "pj-cellfacts" }, facts.join(", ") || "\u2013"),
+      el(
+        "span",
+        { class: "pj-celltop" },
+        name,
+        el("span", { class: "pj-phase" }, sign, replica.phase),
+      ),
+      facts.length > 0 && el("span", { class: "pj-cellfacts" }, facts.join(", ")),
       replica.reason && el("span", { class: "pj-cellfacts" }, replica.reason),
     ];
   }
@@ -103,7 +115,14 @@ class Replicas {
   #pressed(event) {
     const { length } = this.cells;
     const row = this.#perRow();
-    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -row, ArrowDown: row, Home: -length, End: length };
+    const steps = {
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      ArrowUp: -row,
+      ArrowDown: row,
+      Home: -length,
+      End: length,
+    };
     if (event.key in steps) {
       const to = this.at + steps[event.key];
       this.cells[Math.min(length - 1, Math.max(0, to))].node.focus();
@@ -124,7 +143,9 @@ class Replicas {
 function summaryOf(replicas) {
   const phases = new Map();
   for (const { phase } of replicas) phases.set(phase, (phases.get(phase) ?? 0) + 1);
-  const parts = [...phases].sort((a, b) => b[1] - a[1]).map(([phase, number]) => `${count(number)} ${phase}`);
+  const parts = [...phases]
+    .sort((a, b) => b[1] - a[1])
+    .map(([phase, number]) => `${count(number)} ${phase}`);
   return `${counted(replicas.length, "replica")}: ${parts.join(", ")}`;
 }
 
@@ -136,5 +157,7 @@ function described({ name, phase, node, restarts, exit, reason }) {
     restarts > 0 && counted(restarts, "restart"),
     exit !== null && exit !== undefined && `exit code ${exit}`,
     reason,
-  ].filter(Boolean).join(", ");
+  ]
+    .filter(Boolean)
+    .join(", ");
 }

@@ -19,7 +19,17 @@ class Search {
     });
     this.said = el("span", { class: "pj-found", role: "status" });
     const step = (forward, name, label) =>
-      el("button", { type: "button", class: "pj-button", title: label, "aria-label": label, onclick: () => this.next(forward) }, icon(name));
+      el(
+        "button",
+        {
+          type: "button",
+          class: "pj-button",
+          title: label,
+          "aria-label": label,
+          onclick: () => this.next(forward),
+        },
+        icon(name),
+      );
     this.node = el(
       "span",
       { class: "pj-search" },
@@ -46,7 +56,7 @@ class Search {
     this.question = this.kernel.ask(
       { do: "find", view: this.source.view, text, start, forward },
       (answer) => this.#answered(answer),
-      () => say(this.said, "waits for the kernel, which is busy"),
+      () => say(this.said, this.kernel.silence),
     );
   }
 

@@ -8,9 +8,15 @@ class Tabs {
     tabsMade += 1;
     this.opened = opened;
     this.tabs = new Map();
-    this.list = el("div", { class: "pj-tabs", role: "tablist", "aria-label": "More about the job", onkeydown: (event) => this.#pressed(event) });
+    this.list = el("div", {
+      class: "pj-tabs",
+      role: "tablist",
+      "aria-label": "More about the job",
+      onkeydown: (event) => this.#pressed(event),
+    });
     this.node = el("div", { class: "pj-tabbox" }, this.list);
-    for (const [name, content] of Object.entries(panels)) this.#add(name, content, `pj-${tabsMade}-${name}`);
+    for (const [name, content] of Object.entries(panels))
+      this.#add(name, content, `pj-${tabsMade}-${name}`);
     this.open(Object.keys(panels)[0]);
   }
 
@@ -31,8 +37,23 @@ class Tabs {
 
   #add(name, content, id) {
     const many = el("span", { class: "pj-many" });
-    const tab = el("button", { type: "button", role: "tab", id: `${id}-tab`, "aria-controls": id, onclick: () => this.open(name) }, name, many);
-    const panel = el("div", { class: "pj-panel", role: "tabpanel", id, "aria-labelledby": `${id}-tab` }, content);
+    const tab = el(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        id: `${id}-tab`,
+        "aria-controls": id,
+        onclick: () => this.open(name),
+      },
+      name,
+      many,
+    );
+    const panel = el(
+      "div",
+      { class: "pj-panel", role: "tabpanel", id, "aria-labelledby": `${id}-tab` },
+      content,
+    );
     this.tabs.set(name, { tab, panel, many });
     this.list.append(tab);
     this.node.append(panel);

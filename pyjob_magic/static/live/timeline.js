@@ -11,11 +11,12 @@ const KINDS = {
   stopped: "run, stopped",
   backoff: "waits to restart",
 };
+const TICK = "M0-5v10";
 const MARKS = {
-  submitted: "M0-5v10",
-  admitted: "M0-5v10",
-  scheduled: "M0-5v10",
-  pulled: "M0-5v10",
+  submitted: TICK,
+  admitted: TICK,
+  scheduled: TICK,
+  pulled: TICK,
   started: "M-3-4l6 4-6 4z",
   restarted: "M-4 0a4 4 0 1 0 1.5-3.1M-4-4v2.5h2.5",
   ended: "M-3-3h6v6h-6z",
@@ -40,7 +41,12 @@ class Scale {
 
 class Timeline {
   constructor() {
-    this.chart = el("div", { class: "pj-timechart", tabindex: "0", role: "region", "aria-label": "Timeline of the replicas" });
+    this.chart = el("div", {
+      class: "pj-timechart",
+      tabindex: "0",
+      role: "region",
+      "aria-label": "Timeline of the replicas",
+    });
     this.legend = el("ul", { class: "pj-legend", "aria-label": "Colours of the timeline" });
     this.node = el("div", { class: "pj-timeline" }, this.legend, this.chart);
   }
@@ -50,48 +56,60 @@ class Timeline {
     if (!width) return;
     const { rows } = timeline;
     const tall = rows.length > MANY ? THIN : TALL;
-    const names = Math.min(width * 0.3, 10 + 6.6 * Math.max(...rows.map((row) => row.name.length), 0));
+    const names = Math.min(
+      width * 0.3,
+      10 + 6.6 * Math.max(...rows.map((row) => row.name.length), 0),
+    );
     const scale = new Scale(timeline, now, names + 6, width - 14);
     const height = rows.length * tall + 26;
-    const picture = svg("svg", { width, height, role: "img", "aria-label": `Time from ${clock(scale.start)}, ${duration(scale.length)}` });
+    const picture = svg("svg", {
+      width,
+      height,
+      role: "img",
+      "aria-label": `Time from ${clock(scale.start)}, ${duration(scale.length)}`,
+    });
     picture.append(...grid(scale, height));
     rows.forEach((row, i) => picture.append(timeRow(row, i * tall + 22, tall, names, scale)));
-    put(this.chart, picture, el("ul", { class: "pj-unseen" }, rows.slice(0, 64).map((row) => el("li", {}, spoken(row, now)))));
+    put(
+      this.chart,
+      picture,
+      el(
+        "ul",
+        { class: "pj-unseen" },
+        rows.slice(0, 64).map((row) => el("li", {}, spoken(row, now))),
+      ),
+    );
     this.#legend(rows);
   }
 
   #legend(rows) {
     const there = new Set(rows.flatMap((row) => row.spans.map((span) => span.kind)));
+    const marked = new Set(
+      rows.length > MANY ? [] : rows.flatMap((row) => row.marks.map((mark) => mark.kind)),
+    );
     const kinds = Object.keys(KINDS).filter((kind) => there.has(kind));
-    if (kinds.join() === this.kinds) return;
-    this.kinds = kinds.join();
-    put(this.legend, kinds.map((kind) => el("li", {}, el("span", { class: `pj-swatch pj-kind-${kind}` }), KINDS[kind])));
-  }
-}
-
-/** The row of the job alone, always in sight: a strip, and its times in words. */
-class Strip {
-  constructor() {
-    this.bar = el("div", { class: "pj-strip", "aria-hidden": "true" });
-    this.words = el("div", { class: "pj-stripwords" });
-    this.node = el("div", { class: "pj-stripbox", hidden: true }, this.bar, this.words);
-  }
-
-  render(timeline, now) {
-    const row = timeline?.rows[0];
-    this.node.hidden = !row?.spans.length;
-    if (this.node.hidden) return;
-    const times = row.spans.map(({ kind, start, end }) => [kind, Math.max(0, (end ?? now) - start)]);
-    const seconds = new Map();
-    for (const [kind, time] of times) seconds.set(kind, (seconds.get(kind) ?? 0) + time);
-    put(this.bar, times.map(([kind, time]) => {
-      const part = el("span", { class: `pj-part pj-kind-${kind}` });
-      part.style.flexGrow = String(Math.max(time, 1e-3));
-      return part;
-    }));
-    put(this.words, [...seconds].map(([kind, time]) =>
-      el("span", {}, el("span", { class: `pj-swatch pj-kind-${kind}` }), `${KINDS[kind] ?? kind} ${duration(time)}`),
-    ));
+    const signs = Object.keys(MARKS).filter((kind) => marked.has(kind) && MARKS[kind] !== TICK);
+    const drawn = [...kinds, ...signs].join();
+    if (drawn === this.drawn) return;
+    this.drawn = drawn;
+    put(
+      this.legend,
+      kinds.map((kind) =>
+        el("li", {}, el("span", { class: `pj-swatch pj-kind-${kind}` }), KINDS[kind]),
+      ),
+      signs.map((kind) =>
+        el(
+          "li",
+          {},
+          svg(
+            "svg",
+            { class: "pj-signs", viewBox: "-6 -6 12 12", "aria-hidden": "true" },
+            svg("path", { class: `pj-mark pj-mark-${kind}`, d: MARKS[kind] }),
+          ),
+          kind,
+        ),
+      ),
+    );
   }
 }
 
@@ -100,27 +118,48 @@ function grid(scale, height) {
     const x = scale.x(scale.start + seconds);
     return [
       svg("line", { class: "pj-grid", x1: x, x2: x, y1: 18, y2: height }),
-      svg("text", { class: "pj-tick", x, y: 11, "text-anchor": seconds ? "middle" : "start" }, brief(seconds)),
+      svg(
+        "text",
+        { class: "pj-tick", x, y: 11, "text-anchor": seconds ? "middle" : "start" },
+        brief(seconds),
+      ),
     ];
   });
 }
 
 function timeRow(row, y, tall, names, scale) {
   const middle = y + tall / 2;
-  const label = svg("text", { class: "pj-rowname", x: names, y: middle + 4, "text-anchor": "end" }, clipped(row.name, names / 6.6));
+  const label = svg(
+    "text",
+    { class: "pj-rowname", x: names, y: middle + 4, "text-anchor": "end" },
+    clipped(row.name, names / 6.6),
+  );
   label.append(svg("title", {}, row.name));
   const group = svg("g", { class: tall === THIN ? "pj-thin" : "" }, label);
   const high = tall - (tall === THIN ? 3 : 8);
   for (const { kind, start, end, title } of row.spans) {
     const x = scale.x(start);
     const long = duration((end ?? scale.now) - start);
-    const bar = { class: `pj-span pj-kind-${kind}`, x, y: middle - high / 2, height: high, width: Math.max(1.5, scale.x(end) - x), rx: 2 };
+    const bar = {
+      class: `pj-span pj-kind-${kind}`,
+      x,
+      y: middle - high / 2,
+      height: high,
+      width: Math.max(1.5, scale.x(end) - x),
+      rx: 2,
+    };
     group.append(svg("rect", bar, svg("title", {}, `${title || KINDS[kind] || kind}, ${long}`)));
   }
   for (const { kind, at, title } of row.marks) {
     const place = `translate(${scale.x(at)} ${middle})`;
     const words = `${title || kind}, ${clock(at)}`;
-    group.append(svg("path", { class: `pj-mark pj-mark-${kind}`, d: MARKS[kind] ?? MARKS.submitted, transform: place }, svg("title", {}, words)));
+    group.append(
+      svg(
+        "path",
+        { class: `pj-mark pj-mark-${kind}`, d: MARKS[kind] ?? MARKS.submitted, transform: place },
+        svg("title", {}, words),
+      ),
+    );
   }
   return group;
 }
@@ -130,7 +169,9 @@ function clipped(text, most) {
 }
 
 function spoken({ name, spans, marks }, now) {
-  const parts = spans.map(({ kind, start, end }) => `${KINDS[kind] ?? kind} ${duration((end ?? now) - start)}`);
+  const parts = spans.map(
+    ({ kind, start, end }) => `${KINDS[kind] ?? kind} ${duration((end ?? now) - start)}`,
+  );
   const points = marks.map(({ kind, at }) => `${kind} at ${clock(at)}`);
   return `${name}: ${[...parts, ...points].join(", ")}`;
 }

@@ -10,7 +10,8 @@ function duration(seconds) {
   const two = (number) => String(number).padStart(2, "0");
   if (whole < MINUTE) return `${whole} s`;
   if (whole < HOUR) return `${Math.floor(whole / MINUTE)} min ${two(whole % MINUTE)} s`;
-  if (whole < DAY) return `${Math.floor(whole / HOUR)} h ${two(Math.floor((whole % HOUR) / MINUTE))} min`;
+  if (whole < DAY)
+    return `${Math.floor(whole / HOUR)} h ${two(Math.floor((whole % HOUR) / MINUTE))} min`;
   return `${Math.floor(whole / DAY)} d ${Math.floor((whole % DAY) / HOUR)} h`;
 }
 
@@ -61,8 +62,11 @@ function ticks(low, high, wanted) {
 
 /** Return round times from 0 to `seconds`, about `wanted` of them. */
 function timeTicks(seconds, wanted) {
-  const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400];
-  const step = steps.find((each) => each >= seconds / wanted) ?? Math.ceil(seconds / wanted / DAY) * DAY;
+  const steps = [
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400,
+  ];
+  const step =
+    steps.find((each) => each >= seconds / wanted) ?? Math.ceil(seconds / wanted / DAY) * DAY;
   return multiples(0, seconds, step);
 }
 
