@@ -41,6 +41,7 @@ class Actions {
   /** Show the buttons of these actions; `live` is whether a kernel is there to do them. */
   render(names, live, job) {
     this.now = [names, live, job];
+    if (!live) this.pending = null; // nobody will answer
     const known = names.filter((name) => name in ACTIONS);
     const drawn = JSON.stringify([known, live, this.asking, this.pending, job]);
     if (drawn === this.drawn) return;
