@@ -144,9 +144,10 @@ class Commands:
             _save(manifest, options.save)
         if options.out_job:
             self._assign(options.out_job, job)
-        card = self.show_job(job, Card(job.manifest, job.place))
-        if options.wait or options.follow:
-            self._await(job, card, on_line=print if options.follow else None)
+        with _detaching(job):  # also while its card is being drawn
+            card = self.show_job(job, Card(job.manifest, job.place))
+            if options.wait or options.follow:
+                self._await(job, card, on_line=print if options.follow else None)
 
     def show_job(self, job: Job, first: Card | None = None) -> LiveCard | None:
         """Show the card of a job, which stays alive; in a terminal how it is now, and return None.

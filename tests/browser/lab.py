@@ -243,6 +243,22 @@ class Notebook:
         self._evaluate("return panel.sessionContext.session.kernel.restart()")
         self.wait_until_ready()
 
+    def reload(self) -> None:
+        """Load the page anew and wait until the notebook is open in it again."""
+        self.page.reload()
+        self.wait_until_ready()
+
+    def set_theme(self, name: str) -> None:
+        """Change JupyterLab's theme, for all notebooks, and wait until it is there."""
+        self._evaluate(
+            "return jupyterapp.commands.execute('apputils:change-theme', {theme: arg})", name
+        )
+        self.page.wait_for_selector(f"body[data-jp-theme-name='{name}']", state="attached")
+
+    def hide_sidebar(self) -> None:
+        """Leave the whole width to the notebook."""
+        self._evaluate("jupyterapp.shell.collapseLeft()")
+
     def save(self) -> list[dict[str, Any]]:
         """Save the notebook and return its cells, as they are on disk then."""
         self._evaluate("return panel.context.save()")
