@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pyjob_magic._card import Card
 
 _APART = 0.1  # seconds between two updates
-_APART_HIDDEN = 2.0  # the same while nobody looks
+_APART_HIDDEN = 1.0  # the same while nobody looks, as far as is known
 _SHARE = 0.1  # of one processor, that making an update may take
 _REPAINT = 0.25  # seconds between two looks at lines that have not ended
 _SAVES_APART = 30.0  # seconds between two updates of what is saved
@@ -234,6 +234,8 @@ class LiveCard:
     def _note_visibility(self, asked: dict[str, Any]) -> None:
         self._visible = bool(asked["visible"])
         self._wanted.set()
+        if self._visible:
+            self._send({Part.HEAD})  # with the time, by which the page sets its clock
 
     def _download(self, asked: dict[str, Any]) -> None:
         view, book = str(asked["view"]), self._monitor.book

@@ -2,7 +2,12 @@
 
 class Events {
   constructor() {
-    this.node = el("div", { class: "pj-events" });
+    this.node = el("div", {
+      class: "pj-events",
+      tabindex: "0",
+      role: "region",
+      "aria-label": "Events",
+    });
   }
 
   render(events) {
