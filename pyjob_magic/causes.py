@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyjob_magic.edits import Wire
 from pyjob_magic.fields import option_of
@@ -20,8 +20,17 @@ _NEXT = re.compile(rf", (?=(?:{_PATH}): )")
 _Causes = list[tuple[str, str]]  # field and what is wrong with it
 
 
-def explain(message: str, details: Mapping[str, Any], job: Wire) -> str:
-    """Return why `job` was refused: a line for each cause, the same one once.
+class Refusal(NamedTuple):
+    """Why a job was refused."""
+
+    text: str
+    """A line for each cause, the same one once."""
+    by_option: Mapping[str, str]
+    """What is wrong with an option, as it is typed, such as ``--memory``."""
+
+
+def explain(message: str, details: Mapping[str, Any], job: Wire) -> Refusal:
+    """Return why `job` was refused.
 
     Parameters
     ----------
@@ -33,10 +42,13 @@ def explain(message: str, details: Mapping[str, Any], job: Wire) -> str:
     head, causes = _of_details(message, details)
     if not causes:
         head, causes = _of_strict(message) or _of_webhook(message) or (message, [])
-    lines = list(dict.fromkeys(_line(field, text, job) for field, text in causes))
+    told = list(dict.fromkeys(_told(field, text, job) for field, text in causes))
+    by_option = {where: text for where, text in told if where.startswith("--") or where == "NAME"}
+    lines = [": ".join(filter(None, cause)) for cause in told]
     if len(lines) == 1:
-        return f"{head}: {lines[0]}"
-    return f"{head}:" + "".join(f"\n  {line}" for line in lines) if lines else message
+        return Refusal(f"{head}: {lines[0]}", by_option)
+    text = f"{head}:" + "".join(f"\n  {line}" for line in lines) if lines else message
+    return Refusal(text, by_option)
 
 
 def _of_details(message: str, details: Mapping[str, Any]) -> tuple[str, _Causes]:
@@ -69,9 +81,9 @@ def _of_webhook(message: str) -> tuple[str, _Causes] | None:
     return f"{head} denied the request", [(match[1], match[2]) for match in found if match]
 
 
-def _line(field: str, text: str, job: Wire) -> str:
-    """Say what is wrong with a field, which the text need not name again."""
+def _told(field: str, text: str, job: Wire) -> tuple[str, str]:
+    """Return the option that has set a field, else the field, and what is wrong with it."""
     if field in ("", "<nil>"):
-        return text
+        return "", text
     shorter = text.replace(f"{field} in body ", "").replace(f"{field} ", "")
-    return f"{option_of(field, job) or field.lstrip('.')}: {shorter}"
+    return option_of(field, job) or field.lstrip("."), shorter

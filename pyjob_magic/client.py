@@ -183,6 +183,10 @@ class Client:
         """
         return self._job_informer.subscribe(name, _reading(self.target.dialect.decode, tell))
 
+    def watch_jobs(self, tell: Tell) -> Callable[[], None]:
+        """Tell of all jobs of the namespace like `watch_job`, over the same connection."""
+        return self._job_informer.subscribe(None, _reading(self.target.dialect.decode, tell))
+
     # -- what belongs to a job ----------------------------------------------------------------
 
     def list_pods(self, job: PyTorchJob) -> list[Pod]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -156,6 +157,7 @@ class Connection:
             line=line,
             submission=submission.identity(),
             profile=self.profile.name,
+            user=_user(),
             target=self.client.target.annotations,
         )
         typed = options or JobOptions.read(said)
@@ -231,3 +233,11 @@ def _foreign(manifest: PyTorchJob | Mapping[str, Any]) -> PyTorchJob:
     annotations = {**(meta.annotations or {}), SUBMISSION: submission.identity()}
     known = meta.model_copy(update={"name": meta.name or generated, "annotations": annotations})
     return job.model_copy(update={"metadata": known})
+
+
+def _user() -> str:
+    """Return what this machine calls whoever submits; nothing if it does not know them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number without a name
+        return ""

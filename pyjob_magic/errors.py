@@ -123,6 +123,7 @@ class ApiError(PyJobError):
     hint = ""  # what to do, where the server's words do not say it
     resent = False  # whether the request was sent before, and may have been carried out then
     retry_after: float | None = None  # seconds that the server wants to be left alone
+    by_option: Mapping[str, str] = {}  # what it says of each option, as it is typed
 
     def __init__(
         self,

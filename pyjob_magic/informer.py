@@ -85,18 +85,20 @@ class Informer:
         self._watch_seconds = watch_seconds
         # Held while news are told, so that each subscriber hears them in their order.
         self._lock = threading.RLock()
-        self._subscribers: dict[str, list[Tell]] = {}
+        self._subscribers: dict[str | None, list[Tell]] = {}  # under None those of all objects
         self._run: _Run | None = None
 
-    def subscribe(self, key: str, tell: Tell) -> Callable[[], None]:
-        """Tell of the objects that are known by `key`; return a function that ends it."""
+    def subscribe(self, key: str | None, tell: Tell) -> Callable[[], None]:
+        """Tell of the objects that are known by `key`, or of all; return a function to end it."""
         with self._lock:
             self._subscribers.setdefault(key, []).append(tell)
             if self._run is None:
                 self._run = self._start()
             elif self._run.synced:
-                for known in self._run.known.get(key, {}).values():
-                    tell(News.CHANGED, known.wire)
+                known = self._run.known
+                for names in known.values() if key is None else [known.get(key, {})]:
+                    for each in names.values():
+                        tell(News.CHANGED, each.wire)
                 tell(News.SYNCED, None)
         return lambda: self._unsubscribe(key, tell)
 
@@ -106,7 +108,7 @@ class Informer:
             self._subscribers.clear()
         self._end_if_unneeded()
 
-    def _unsubscribe(self, key: str, tell: Tell) -> None:
+    def _unsubscribe(self, key: str | None, tell: Tell) -> None:
         with self._lock:
             tells = self._subscribers.get(key, [])
             if tell in tells:
@@ -197,7 +199,7 @@ class Informer:
             self._tell(key, News.CHANGED, new)
 
     def _tell(self, key: str, news: News, known: _Known) -> None:
-        for tell in tuple(self._subscribers.get(key, ())):
+        for tell in (*self._subscribers.get(key, ()), *self._subscribers.get(None, ())):
             tell(news, known.wire)
 
     def _tell_all(self, run: _Run, news: News, value: Any) -> None:

@@ -67,6 +67,8 @@ class Origin:
         Name of the profile that was in force, if there was one.
     submission
         What tells this submission from every other one, to know it again if its answer is lost.
+    user
+        Who submits it, as this machine calls them.
     target
         Annotations that the target wants on its jobs.
     """
@@ -78,6 +80,7 @@ class Origin:
     line: str = ""
     profile: str = ""
     submission: str = ""
+    user: str = ""
     target: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -358,6 +361,7 @@ def _where_from(annotations: Mapping[str, str], packed: Payload, origin: Origin)
         "line": origin.line,
         "profile": origin.profile,
         "submission": origin.submission,
+        "user": origin.user,
         **origin.target,
     }
     kept = {key: text for key, text in annotations.items() if not key.startswith(ANNOTATIONS)}

@@ -73,7 +73,9 @@ def _create(client: Client, job: PyTorchJob, *, dry_run: bool) -> PyTorchJob:
     try:
         created = client.create_job(job, dry_run=dry_run)
     except (InvalidError, ForbiddenError) as error:
-        error.explain(causes.explain(error.message, error.details, job.to_wire()))
+        refusal = causes.explain(error.message, error.details, job.to_wire())
+        error.explain(refusal.text)
+        error.by_option = refusal.by_option
         raise
     except KeyboardInterrupt:
         if dry_run:

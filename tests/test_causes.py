@@ -174,7 +174,7 @@ def test_master_and_workers_are_told_once() -> None:
     causes = [{"field": f, "message": f"Invalid value: 4GB: {f} in body should do"} for f in fields]
     message = f"PyTorchJob x is invalid: {causes}"
 
-    assert explain(message, {"causes": causes}, a_job()) == (
+    assert explain(message, {"causes": causes}, a_job()).text == (
         "PyTorchJob x is invalid: --memory: Invalid value: 4GB: should do"
     )
 
@@ -200,7 +200,8 @@ def test_the_words_of_a_webhook_are_kept(name: str) -> None:
     exchange = DENIALS[name]
     job = copy.deepcopy(exchange["body"])
 
-    told = explain(exchange["message"], {}, job)
+    refusal = explain(exchange["message"], {}, job)
+    told = refusal.text
 
     head, _, body = exchange["message"].partition(" denied the request: ")
     assert told.startswith(f"{head} denied the request:")
@@ -212,6 +213,10 @@ def test_the_words_of_a_webhook_are_kept(name: str) -> None:
             "  --image: Required value: must be required",
             "  --workers: Forbidden: must be at least 1",
         ]
+        assert refusal.by_option == {
+            "--image": "Required value: must be required",
+            "--workers": "Forbidden: must be at least 1",
+        }
 
 
 @pytest.mark.parametrize(
@@ -225,14 +230,14 @@ def test_the_words_of_a_webhook_are_kept(name: str) -> None:
 )
 def test_what_names_no_field_stays_as_it_is(message: str) -> None:
     """Not a word of it is lost."""
-    assert explain(message, {}, a_job()) == message
+    assert explain(message, {}, a_job()).text == message
 
 
 def test_a_head_that_is_unknown_stays_too() -> None:
     """A namespace that is being deleted has a cause and a sentence of its own."""
     details = {"causes": [{"field": "metadata.namespace", "message": "n is being terminated"}]}
 
-    assert explain("jobs is forbidden: no new content in n", details, a_job()) == (
+    assert explain("jobs is forbidden: no new content in n", details, a_job()).text == (
         "jobs is forbidden: no new content in n: --namespace: n is being terminated"
     )
 

@@ -84,7 +84,7 @@ def informing(server: Callable[[httpx.Request], httpx.Response]) -> Iterator[Inf
 class Ear:
     """A subscriber."""
 
-    def __init__(self, informer: Informer, key: str) -> None:
+    def __init__(self, informer: Informer, key: str | None) -> None:
         self._news: queue.Queue[tuple[News, Any]] = queue.Queue()
         self.end = informer.subscribe(key, lambda news, value: self._news.put((news, value)))
 
@@ -133,6 +133,19 @@ def test_subscribers_hear_what_is_there_and_then_each_change() -> None:
         assert Ear(informer, "b").hears(2) == [("CHANGED", "b", "4"), "SYNCED"]
         assert Ear(informer, "nothing").hears(1) == ["SYNCED"]
         assert first.has_heard_all
+
+
+def test_who_wants_to_hear_of_all() -> None:
+    """Whatever they are known by; and who comes later hears how all are now."""
+    server = Server(
+        watch(event("MODIFIED", thing("a", 3)), event("DELETED", thing("b", 4))),
+        objects=[[thing("a", 1), thing("b", 2)]],
+    )
+    with informing(server) as informer:
+        told = Ear(informer, None)
+        assert told.hears(3) == [("CHANGED", "a", "1"), ("CHANGED", "b", "2"), "SYNCED"]
+        assert told.hears(2) == [("CHANGED", "a", "3"), ("DELETED", "b", "4")]
+        assert Ear(informer, None).hears(2) == [("CHANGED", "a", "3"), "SYNCED"]
 
 
 def test_objects_are_known_by_a_key_that_several_share() -> None:
