@@ -7,9 +7,8 @@ from typing import Any
 
 from pyjob_magic._tables import Rows, Table
 from pyjob_magic.errors import SettingsError
-from pyjob_magic.profiles import Settings
+from pyjob_magic.profiles import Settings, shown
 from pyjob_magic.profiles import Table as SettingsByField
-from pyjob_magic.values import Mount, Toleration, is_secret
 
 
 class SettingsTable(Table[tuple[str, ...]]):
@@ -72,34 +71,14 @@ def _of_table(profile: str, table: SettingsByField, environment: Mapping[str, st
 
 
 def _text(field: str, value: Any, environment: Mapping[str, str]) -> str:
-    """Return a value as it may be shown: no secret, and nothing that could be one."""
+    """Return a value as it may be shown."""
     if field == "credentials":
         held = (f"{key}: {name} ({_is_set(name, environment)})" for key, name in value.items())
         return ", ".join(held)
     if field == "command":
         return f"{value[0]} ..." if len(value) > 1 else str(value[0])
-    if field == "env":
-        return ", ".join(f"{k}={'***' if is_secret(k) else v}" for k, v in value.items())
-    if field == "patch":
-        return ", ".join(patch if str(patch).startswith("@") else "..." for patch in value)
-    if field == "pod_template" and not isinstance(value, str):
-        return "..."
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={text}" for key, text in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_entry, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return shown(field, value)
 
 
 def _is_set(variable: str, environment: Mapping[str, str]) -> str:
     return "set" if environment.get(variable) else "not set"
-
-
-def _entry(value: Any) -> str:
-    """Return a volume or taint as it is typed."""
-    if isinstance(value, Mount):
-        return f"{value.kind}:{value.source}:{value.path}{':ro' if value.read_only else ''}"
-    if isinstance(value, Toleration):
-        content = "" if value.value is None else f"={value.value}"
-        return f"{value.key}{content}{f':{value.effect}' if value.effect else ''}"
-    return str(value)

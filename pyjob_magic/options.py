@@ -42,6 +42,8 @@ class Option:
         The value in the help; empty for a switch without one.
     read
         Turns what was typed into the value; raises ValueError with what to type instead.
+    write
+        Turns a value, of those that may be said several times each, into what is typed for it.
     short
         A one-letter form, such as ``-w``.
     flag
@@ -50,15 +52,19 @@ class Option:
         Whether it may be said several times.
     choices
         Values that are known; offered by Tab.
+    closed
+        Whether no other values will do.
     """
 
     help: str
     metavar: str = ""
     read: Callable[[Any], Any] = str
+    write: Callable[[Any], str] = str
     short: str = ""
     flag: str = ""
     repeat: bool = False
     choices: tuple[str, ...] = ()
+    closed: bool = False
 
 
 def _said(help: str, metavar: str = "", read: Callable[[Any], Any] = str, **typed: Any) -> Any:  # noqa: A002
@@ -69,6 +75,14 @@ def _said(help: str, metavar: str = "", read: Callable[[Any], Any] = str, **type
 
 def _switch(help: str) -> Any:  # noqa: A002
     return _said(help, read=values.switch)
+
+
+def _choice(help: str, metavar: str, choices: tuple[str, ...]) -> Any:  # noqa: A002
+    return _said(help, metavar, values.one_of(choices), choices=choices, closed=True)
+
+
+def _time(help: str, read: Callable[[Any], int]) -> Any:  # noqa: A002
+    return _said(help, "TIME", read, write=values.duration, choices=_TIMES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,34 +138,22 @@ class JobOptions:
         flag="--pull-secret",
         repeat=True,
     )
-    restart_policy: str | None = _said(
-        "When a replica that ended is started again (Never).",
-        "POLICY",
-        values.one_of(RESTART_POLICIES),
-        choices=RESTART_POLICIES,
+    restart_policy: str | None = _choice(
+        "When a replica that ended is started again (Never).", "POLICY", RESTART_POLICIES
     )
     backoff_limit: int | None = _said(
         "Runs of a failing container before the job fails; without effect under Never (3).",
         "N",
         values.count(0),
     )
-    timeout: int | None = _said(
-        "How long the job may run: 90, 90s, 30m or 2h (no limit).",
-        "TIME",
-        values.positive_seconds,
-        choices=_TIMES,
+    timeout: int | None = _time(
+        "How long the job may run: 90, 90s, 30m or 2h (no limit).", values.positive_seconds
     )
-    ttl: int | None = _said(
-        "Delete the job this long after it has ended (keep it).",
-        "TIME",
-        values.seconds,
-        choices=_TIMES,
+    ttl: int | None = _time(
+        "Delete the job this long after it has ended (keep it).", values.seconds
     )
-    clean_pods: str | None = _said(
-        "Replicas to remove when the job has ended (Running).",
-        "WHICH",
-        values.one_of(CLEAN_POD_POLICIES),
-        choices=CLEAN_POD_POLICIES,
+    clean_pods: str | None = _choice(
+        "Replicas to remove when the job has ended (Running).", "WHICH", CLEAN_POD_POLICIES
     )
     suspend: bool | None = _switch("Create the job suspended; %pytorchjob resume NAME starts it.")
     nproc_per_node: str | None = _said(
@@ -206,12 +208,16 @@ class JobOptions:
         "Priority class of the replicas.", "NAME", values.object_name
     )
     pod_template: str | Mapping[str, Any] | None = _said(
-        "Pod template under what the options say, YAML or JSON.", "FILE", values.document
+        "Pod template under what the options say, YAML or JSON.",
+        "FILE",
+        values.document,
+        write=values.file_name,
     )
     patch: list[str | Mapping[str, Any]] | None = _said(
         "Merge patch on the finished manifest: JSON, YAML or @FILE.",
         "PATCH",
         values.documents,
+        write=values.document_text,
         repeat=True,
     )
     args: list[str] | None = None
@@ -258,11 +264,10 @@ class CellOptions(JobOptions):
     profile: str | None = _said(
         "Profile of the settings that says what the line does not (the default one).", "NAME"
     )
-    dry_run: str | None = _said(
+    dry_run: str | None = _choice(
         "Show the manifest and submit nothing; =server lets the API check it too.",
         "[=client|server]",
-        values.one_of(DRY_RUNS),
-        choices=DRY_RUNS,
+        DRY_RUNS,
     )
     wait: bool | None = _switch("Block until the job has ended; raise if it failed.")
     follow: bool | None = _switch("Show the log while waiting; implies --wait.")

@@ -238,6 +238,22 @@ def join(name: str, lower: Any, higher: Any) -> Any:
     return [entry for entry in lower if not any(_same(entry, other) for other in higher)] + higher
 
 
+def shown(name: str, value: Any) -> str:
+    """Return the value of a field as it may be shown: no secret, and nothing that could be one."""
+    if name == "env":
+        pairs = ((key, "***" if values.is_secret(key) else text) for key, text in value.items())
+        return ", ".join(f"{key}={text}" for key, text in pairs)
+    if name == "patch":
+        return ", ".join(patch if str(patch).startswith("@") else "..." for patch in value)
+    if name == "pod_template" and not isinstance(value, str):
+        return "..."
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={text}" for key, text in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _same(one: Any, other: Any) -> bool:
     """Whether two entries cannot both be there: of two volumes at one place the latter counts."""
     if isinstance(one, Mount) and isinstance(other, Mount):

@@ -6,6 +6,7 @@ ValueError with a message that says what to write instead.
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,10 @@ class Mount(NamedTuple):
     path: str
     read_only: bool
 
+    def __str__(self) -> str:
+        """Return it as it is typed."""
+        return f"{self.kind}:{self.source}:{self.path}{':ro' if self.read_only else ''}"
+
 
 class Toleration(NamedTuple):
     """A taint that replicas may live with; without a value any will do."""
@@ -46,6 +51,11 @@ class Toleration(NamedTuple):
     key: str
     value: str | None
     effect: str | None
+
+    def __str__(self) -> str:
+        """Return it as it is typed."""
+        content = "" if self.value is None else f"={self.value}"
+        return f"{self.key}{content}{f':{self.effect}' if self.effect else ''}"
 
 
 def job_name(text: str) -> str:
@@ -81,6 +91,15 @@ def positive_seconds(text: Any) -> int:
     if duration == 0:
         raise ValueError("must be longer than 0 seconds")
     return duration
+
+
+def duration(seconds: int) -> str:
+    """Return a duration as it is typed: ``1h30m``."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "m"), (rest, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
 
 
 def cpu(text: Any) -> Quantity:
@@ -279,6 +298,18 @@ def document(value: Any) -> str | Mapping[str, Any]:
 def documents(value: Any) -> list[str | Mapping[str, Any]]:
     """Read several documents."""
     return each(document)([value] if isinstance(value, Mapping) else value)
+
+
+def document_text(value: str | Mapping[str, Any]) -> str:
+    """Return a document as it is typed: an object as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def file_name(value: str | Mapping[str, Any]) -> str:
+    """Return the name of a file; raises ValueError for an object, which has none."""
+    if isinstance(value, str):
+        return value
+    raise ValueError("is an object, which cannot be typed: write it to a file and name that")
 
 
 def switch(value: Any) -> bool:
