@@ -29,6 +29,11 @@ class ReplicaSpec(KubeModel):
     restart_policy: str | None = None
     template: PodTemplateSpec
 
+    @property
+    def count(self) -> int:
+        """How many there are to be."""
+        return 1 if self.replicas is None else self.replicas
+
 
 class RunPolicy(KubeModel):
     """When a job counts as over and what is cleaned up then; times in seconds."""
@@ -56,11 +61,7 @@ class PyTorchJobSpec(KubeModel):
     @property
     def replicas(self) -> int:
         """Replicas of all types together."""
-        return sum(_count(spec) for spec in self.pytorch_replica_specs.values())
-
-
-def _count(spec: ReplicaSpec) -> int:
-    return 1 if spec.replicas is None else spec.replicas
+        return sum(spec.count for spec in self.pytorch_replica_specs.values())
 
 
 class Condition(KubeModel):
@@ -143,5 +144,5 @@ class PyTorchJob(KubeObject):
         return [
             f"{kind.lower()}-{index}"
             for kind, spec in self.spec.pytorch_replica_specs.items()
-            for index in range(_count(spec))
+            for index in range(spec.count)
         ]
