@@ -18,6 +18,7 @@ _FACTORS = {
 }
 
 
+_BYTES = ("memory", "ephemeral-storage")
 _LENGTH, _EXPONENT, _LARGEST = 64, 30, Decimal(10) ** 30
 
 
@@ -46,6 +47,17 @@ class Quantity(str):
         if len(self) > _LENGTH or abs(self.value) > _LARGEST:
             raise ValueError(f"{str(self)!r} is not a quantity that a cluster could have")
         return self
+
+
+def people(resource: str, value: Decimal) -> str:
+    """Return an amount of a resource as people write it, rounded: ``1.5Gi``, ``500m``, ``3``."""
+    if resource.rpartition(".")[2] in _BYTES or resource.startswith("hugepages-"):
+        units = [f"{unit}i" for unit in "PTGMK"]
+        unit = next((each for each in units if abs(value) >= _FACTORS[each]), "")
+    else:
+        unit = "" if value == value.to_integral_value() else "m"
+    number = f"{value / _FACTORS[unit]:.{2 if unit.endswith('i') else 0}f}"
+    return f"{number.rstrip('0').rstrip('.') if '.' in number else number}{unit}"
 
 
 def _factor(suffix: str) -> Decimal:
