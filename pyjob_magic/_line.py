@@ -19,8 +19,8 @@ from pyjob_magic.values import is_secret
 # Stand for a value while the line is split, so that no value is split or unquoted.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _HELD = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
-# A dollar with a name, outside of single quotes; two dollars are one that is meant.
-_DOLLAR = re.compile(r"\$(\$?)([A-Za-z_]\w*(?:\.\w+)*)(?=(?:[^']*'[^']*')*[^']*$)")
+# A dollar with a name; two dollars are one that is meant. And what turns quotes on and off.
+_MARK = re.compile(r"\$(\$?)([A-Za-z_]\w*(?:\.\w+)*)|\\[\\'\"]|['\"]")
 
 
 class LineParser(argparse.ArgumentParser):
@@ -109,6 +109,26 @@ def _quoted(word: str) -> str:
     return shlex.quote(word).replace("{", "{{").replace("}", "}}")
 
 
+def _unquoted(text: str, quote: str) -> tuple[list[re.Match[str]], str]:
+    """Return the dollars of a text that are in no single quotes, and the quote that is left open.
+
+    Parameters
+    ----------
+    quote
+        The one that is open at the start; empty for none.
+    """
+    found, place = [], 0
+    while match := _MARK.search(text, place):
+        place = match.end()
+        if quote == "'" and match[0] != "'":
+            place = match.start() + 1  # all but its end is text
+        elif match[0] in ("'", '"'):
+            quote = "" if match[0] == quote else quote or match[0]
+        elif match[2]:
+            found.append(match)
+    return found, quote
+
+
 class _Holding(FullEvalFormatter):
     """Evaluates expressions and puts marks where their values belong."""
 
@@ -119,10 +139,12 @@ class _Holding(FullEvalFormatter):
 
     def parse(self, format_string: str) -> Iterator[tuple[Any, Any, Any, Any]]:
         """Yield literals and fields; a ``$name`` that is known is a field too."""
+        quote = ""
         for literal, field, spec, conversion in Formatter.parse(self, format_string):
             self.field = f"{field}:{spec}" if spec else field
             done = 0
-            for match in _DOLLAR.finditer(literal):
+            dollars, quote = _unquoted(literal, quote)
+            for match in dollars:
                 escaped, name = match.groups()
                 if escaped:
                     yield literal[done : match.start()] + f"${name}", None, None, None

@@ -61,6 +61,12 @@ def test_words_come_back_from_the_line_they_make(words: list[str]) -> None:
     assert expand(unexpand(words), dict.fromkeys("abcxyz", "wrong")) == words
 
 
+@given(st.lists(st.text("x$'\"{}\\ ", max_size=9)))
+def test_quotes_keep_dollars_from_being_filled_in(words: list[str]) -> None:
+    """Wherever braces and other quotes stand in the line."""
+    assert expand(unexpand(words), {"x": "wrong", "xx": "wrong"}) == words
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
