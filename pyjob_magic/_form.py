@@ -150,7 +150,7 @@ def check(values: Values) -> dict[str, str]:
     for field, said in _said(values).items():
         try:
             right[field] = _FIELDS[field].read(said)
-            _check_lines(field, said)
+            _check_typed(field, said)
         except ValueError as error:
             problems[field] = str(error)
     try:
@@ -189,9 +189,11 @@ def _said(values: Values) -> dict[str, Any]:
     return said
 
 
-def _check_lines(field: str, said: Any) -> None:
-    """Refuse what would end the line of a cell."""
+def _check_typed(field: str, said: Any) -> None:
+    """Refuse what no line of a cell can say."""
     texts = _split(said) if field == "args" else said if isinstance(said, list) else [said]
+    if "--" in texts and field != "args":
+        raise ValueError("'--' is no value: the arguments of the program stand behind it")
     # The notebook ends lines where Python does, not only at line feeds.
     if any(len(f"{text}.".splitlines()) > 1 for text in texts):
         hint = "; write it to a file and name that: @FILE" if field == "patch" else ""
@@ -212,7 +214,7 @@ def line(values: Values) -> str:
     said = _said(values)
     for field, value in said.items():
         with _naming(field):
-            _check_lines(field, value)
+            _check_typed(field, value)
     return unexpand([*_words(said), *(["--", *_split(said["args"])] if "args" in said else [])])
 
 
