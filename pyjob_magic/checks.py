@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -265,12 +265,9 @@ def quotas(items: Sequence[Json]) -> Finding:
         return Finding("quota", "ok", "none")
     left, full = [], []
     for quota in items:
-        status = quota.get("status") or {}
-        hard = status.get("hard") or quota.get("spec", {}).get("hard") or {}
-        for name, limit in hard.items():
-            used = (status.get("used") or {}).get(name, "0")
+        for name, used, limit in used_of(quota):
             left.append(f"{name}: {used} of {limit} used")
-            if Quantity(used).value >= Quantity(limit).value:
+            if used.value >= limit.value:
                 full.append(name)
     if full:
         remedy = f"nothing is left of {', '.join(full)}: delete jobs or ask for more"
@@ -278,21 +275,40 @@ def quotas(items: Sequence[Json]) -> Finding:
     return Finding("quota", "ok", "; ".join(left))
 
 
+def used_of(quota: Json) -> Iterator[tuple[str, Quantity, Quantity]]:
+    """Yield for each resource of a ResourceQuota how much is used, and of how much."""
+    status = quota.get("status") or {}
+    hard = status.get("hard") or quota.get("spec", {}).get("hard") or {}
+    for name, limit in hard.items():
+        yield name, Quantity((status.get("used") or {}).get(name, "0")), Quantity(limit)
+
+
 def accelerators(nodes: Sequence[Json]) -> Finding:
     """Judge which GPUs nodes offer, and how they are called."""
     offered: Counter[str] = Counter()
     carriers: Counter[str] = Counter()
     for node in nodes:
-        for name, amount in (node.get("status", {}).get("allocatable") or {}).items():
-            if ACCELERATOR.search(name) and Quantity(amount).value > 0:
-                offered[name] += int(Quantity(amount).value)
-                carriers[name] += 1
+        for name, amount in gpus(node).items():
+            offered[name] += int(amount.value)
+            carriers[name] += 1
     if not offered:
         return Finding("GPUs", "ok", f"none on {_counted(len(nodes), 'node')}")
     told = [f"{n} {name} on {_counted(carriers[name], 'node')}" for name, n in offered.items()]
     others = [name for name in offered if name != "nvidia.com/gpu"]
     remedy = f"--gpu-resource {others[0]}" if len(others) == len(offered) else ""
     return Finding("GPUs", "ok", "; ".join(told), remedy)
+
+
+def allocatable(node: Json) -> dict[str, Quantity]:
+    """Return what a node has for pods, by resource."""
+    amounts = node.get("status", {}).get("allocatable") or {}
+    return {name: Quantity(amount) for name, amount in amounts.items()}
+
+
+def gpus(node: Json) -> dict[str, Quantity]:
+    """Return the GPUs that a node has for pods, by what they are called there."""
+    amounts = allocatable(node)
+    return {n: a for n, a in amounts.items() if ACCELERATOR.search(n) and a.value > 0}
 
 
 def pull_secrets(there: Sequence[str], wanted: Sequence[str]) -> Finding:

@@ -20,15 +20,11 @@ from pyjob_magic.errors import (
     UnauthorizedError,
 )
 from pyjob_magic.findings import Finding
+from pyjob_magic.looks import Looks
 from pyjob_magic.models import PyTorchJob
-from pyjob_magic.rest import Rest
 from pyjob_magic.target import Target
 
 _SECONDS = 10.0  # for each answer
-_NAMES_ONLY = {
-    # Not a byte of what is in the secrets is sent.
-    "Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-}
 _REVIEW = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1"}
 
 
@@ -78,11 +74,11 @@ class _Examination:
 
     def __enter__(self) -> _Examination:
         # Connections of its own: how they come about is part of what is looked at.
-        self.rest = Rest(self.target, insist=False)
+        self.looks = Looks(self.target, self.namespace, _SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.rest.close()
+        self.looks.close()
 
     def findings(self) -> Iterator[Finding]:
         where = self.target.full_name
@@ -90,7 +86,7 @@ class _Examination:
         if self.target.examine:
             yield checks.transport(self.target.base_url, self.target.warnings)
             try:
-                yield from self.target.examine(self.rest, self.namespace)
+                yield from self.target.examine(self.looks.rest, self.namespace)
             except Exception as error:
                 yield _unseen("what else there is", error)
             return
@@ -104,14 +100,14 @@ class _Examination:
         if any(finding.state == "fail" for finding in known):
             return  # nobody would be told anything
         looks: list[tuple[str, Callable[[], Finding | None]]] = [
-            ("server version", lambda: checks.version(self._get("/version"))),
+            ("server version", lambda: checks.version(self.looks.ask("GET", "/version"))),
             ("PyTorchJob resource", self._resource),
             ("namespace", self._namespace),
             ("operator", self._operator),
             *((right.check, partial(self._right, right)) for right in RIGHTS),
             ("a job on trial", self._trial),
-            ("quota", lambda: checks.quotas(self._items("resourcequotas"))),
-            ("GPUs", lambda: checks.accelerators(self._items("/api/v1/nodes"))),
+            ("quota", lambda: checks.quotas(self.looks.quotas())),
+            ("GPUs", lambda: checks.accelerators(self.looks.nodes())),
             ("pull secrets", self._pull_secrets),
             ("queues", self._queues),
         ]
@@ -134,7 +130,7 @@ class _Examination:
     def _reach(self) -> Finding:
         started = time.perf_counter()
         try:
-            self._get("/version")
+            self.looks.ask("GET", "/version")
         except ApiError as error:
             if error.code not in (401, 403):
                 return Finding("reachable", "fail", str(error), "is this a Kubernetes API?")
@@ -162,10 +158,10 @@ class _Examination:
         return checks.identity(self.user, groups, sent=self.target.auth is not None)
 
     def _resource(self) -> Finding:
-        return checks.resource(self._get_or_none("/apis/kubeflow.org/v1"))
+        return checks.resource(self.looks.get_or_none("/apis/kubeflow.org/v1"))
 
     def _namespace(self) -> Finding:
-        if self._get_or_none(f"/api/v1/namespaces/{self.namespace}") is None:
+        if self.looks.get_or_none(f"/api/v1/namespaces/{self.namespace}") is None:
             remedy = f"say another one with -n, or kubectl create namespace {self.namespace}"
             return Finding("namespace", "fail", f"there is no namespace {self.namespace!r}", remedy)
         return Finding("namespace", "ok", self.namespace)
@@ -178,7 +174,7 @@ class _Examination:
         label = {"labelSelector": checks.OPERATOR_LABEL}
         deployments = self._anywhere("/apis/apps/v1", "deployments", label)
         try:
-            jobs = [self.target.dialect.decode(job) for job in self._items(self._jobs)]
+            jobs = [self.target.dialect.decode(job) for job in self.looks.items(self._jobs)]
         except ForbiddenError:
             jobs = []
         return checks.operator(leases, deployments, jobs, self.now)
@@ -201,29 +197,17 @@ class _Examination:
             return None
         query = {**dialect.creation, "dryRun": "All"}
         try:
-            self._ask("POST", self._jobs, json=dialect.encode(_SMALL), params=query)
+            self.looks.ask("POST", self._jobs, json=dialect.encode(_SMALL), params=query)
         except ApiError as error:
             return checks.acceptance(error.message)
         return checks.acceptance(None)
 
     def _pull_secrets(self) -> Finding:
-        names = [
-            str(secret["metadata"]["name"])
-            for kind in ("dockerconfigjson", "dockercfg")
-            for secret in self._items(
-                "secrets", {"fieldSelector": f"type=kubernetes.io/{kind}"}, _NAMES_ONLY
-            )
-        ]
-        return checks.pull_secrets(names, self.pull_secrets)
+        return checks.pull_secrets(self.looks.pull_secrets(), self.pull_secrets)
 
     def _queues(self) -> Finding | None:
-        group = self._get_or_none("/apis/kueue.x-k8s.io")
-        if group is None:
-            return None
-        version = group["preferredVersion"]["groupVersion"]
-        return checks.queues(
-            self._items(f"/apis/{version}/namespaces/{self.namespace}/localqueues")
-        )
+        queues = self.looks.queues()
+        return None if queues is None else checks.queues(queues)
 
     @property
     def _jobs(self) -> str:
@@ -235,40 +219,13 @@ class _Examination:
         """Return objects of the whole cluster, or of where the operator usually is."""
         for place in ("", f"/namespaces/{checks.OPERATOR_NAMESPACE}"):
             try:
-                return self._items(f"{group}{place}/{plural}", selector)
+                return self.looks.items(f"{group}{place}/{plural}", selector)
             except ForbiddenError:
                 continue
         return []
 
-    def _items(
-        self,
-        path: str,
-        selector: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> list[Any]:
-        """Return objects of the namespace, or of a whole path; none where there are none such."""
-        whole = path if path.startswith("/") else f"/api/v1/namespaces/{self.namespace}/{path}"
-        query = {**(selector or {}), "limit": "500"}
-        try:
-            answer = self._ask("GET", whole, params=query, headers=headers)
-        except NotFoundError:
-            return []
-        return list(answer.get("items") or [])
-
-    def _get(self, path: str) -> Any:
-        return self._ask("GET", path)
-
-    def _get_or_none(self, path: str) -> Any:
-        try:
-            return self._get(path)
-        except NotFoundError:
-            return None
-
     def _post(self, path: str, body: Json) -> Any:
-        return self._ask("POST", path, json=body)
-
-    def _ask(self, method: str, path: str, **content: Any) -> Any:
-        return self.rest.ask(f"{method} {path}", method, path, timeout=_SECONDS, **content)
+        return self.looks.ask("POST", path, json=body)
 
 
 def _unseen(name: str, error: Exception) -> Finding:
