@@ -10,20 +10,19 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
 from pyjob_magic import options as listed
-from pyjob_magic import quantity
 from pyjob_magic._line import LineParser, cell_parser, expand, split_arguments, unexpand
 from pyjob_magic.errors import OptionError
-from pyjob_magic.models import Container, PyTorchJob
+from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import CellOptions, Option, flag
 from pyjob_magic.profiles import NO_PROFILE, Profile, shown
-from pyjob_magic.quantity import Quantity
+from pyjob_magic.quantity import people
 from pyjob_magic.values import arguments
 
 Values = Mapping[str, Any]
@@ -315,38 +314,19 @@ def totals(job: PyTorchJob) -> list[dict[str, Any]]:
     Each entry has the `resource`, what `each` replica asks for (of replica types that differ:
     ``2 or 4``), the `replicas` that do, and the `total`.
     """
-    asked: dict[str, list[tuple[Quantity, int]]] = {}
+    asked: dict[str, list[tuple[Decimal, int]]] = {}
     for spec in job.spec.pytorch_replica_specs.values():
-        for resource, amount in _asked(spec.template.spec.containers).items():
+        for resource, amount in spec.template.spec.asked.items():
             asked.setdefault(resource, []).append((amount, spec.count))
     return [
         {
             "resource": resource,
-            "each": " or ".join(dict.fromkeys(amount for amount, _ in found)),
+            "each": " or ".join(dict.fromkeys(people(resource, amount) for amount, _ in found)),
             "replicas": sum(count for _, count in found),
-            "total": quantity.people(
-                resource, sum((amount.value * count for amount, count in found), Decimal())
-            ),
+            "total": people(resource, sum((amount * count for amount, count in found), Decimal())),
         }
         for resource, found in asked.items()
     ]
-
-
-def _asked(containers: Iterable[Container]) -> dict[str, Quantity]:
-    """Return what the containers of one replica ask for; what is not said is as its limit."""
-    amounts: dict[str, list[Quantity]] = {}
-    for container in containers:
-        if container.resources:
-            both = {**(container.resources.limits or {}), **(container.resources.requests or {})}
-            for resource, amount in both.items():
-                amounts.setdefault(resource, []).append(Quantity(amount))
-    return {resource: _sum(resource, found) for resource, found in amounts.items()}
-
-
-def _sum(resource: str, amounts: Sequence[Quantity]) -> Quantity:
-    if len(amounts) == 1:
-        return amounts[0]
-    return Quantity(quantity.people(resource, sum((each.value for each in amounts), Decimal())))
 
 
 def differing(yaml: str, other: str) -> list[int]:

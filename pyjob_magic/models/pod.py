@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from pydantic import Field
 
 from pyjob_magic.models.meta import KubeModel, KubeObject, ObjectMeta
+from pyjob_magic.quantity import Quantity
 
 
 class EnvVar(KubeModel):
@@ -73,6 +75,16 @@ class PodSpec(KubeModel):
     service_account_name: str | None = None
     tolerations: list[dict[str, Any]] | None = None
     termination_grace_period_seconds: int | None = None
+
+    @property
+    def asked(self) -> dict[str, Decimal]:
+        """What the containers ask for together, by resource; no request is one of the limit."""
+        amounts: dict[str, Decimal] = {}
+        for resources in filter(None, (container.resources for container in self.containers)):
+            both = {**(resources.limits or {}), **(resources.requests or {})}
+            for name, amount in both.items():
+                amounts[name] = amounts.get(name, Decimal()) + Quantity(amount).value
+        return amounts
 
 
 class PodTemplateSpec(KubeModel):
