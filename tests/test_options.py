@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from pyjob_magic import values
 from pyjob_magic.errors import OptionError
 from pyjob_magic.options import CellOptions, JobOptions, flag, options
-from pyjob_magic.quantity import Quantity
+from pyjob_magic.quantity import Quantity, people
 
 
 @pytest.mark.parametrize(
@@ -103,6 +104,34 @@ def test_every_option_is_explained() -> None:
 def test_quantities_have_the_servers_values(text: str, value: float | str) -> None:
     """Every suffix that a cluster accepts is understood."""
     assert Quantity(text).value == Decimal(value)
+
+
+@pytest.mark.parametrize(
+    ("resource", "amount", "written"),
+    [
+        ("cpu", "2000m", "2"),
+        ("cpu", "1.5", "1500m"),
+        ("nvidia.com/gpu", "1e3", "1000"),
+        ("memory", "3072Mi", "3Gi"),
+        ("memory", "1536Mi", "1.5Gi"),
+        ("memory", "16384128Ki", "15.63Gi"),
+        ("memory", "0", "0"),
+        ("ephemeral-storage", "2048Gi", "2Ti"),
+        ("pods", "12", "12"),
+    ],
+)
+def test_amounts_are_written_for_people(resource: str, amount: str, written: str) -> None:
+    """Bytes in the unit that fits, the rest as numbers."""
+    assert people(resource, Quantity(amount).value) == written
+
+
+@pytest.mark.parametrize(
+    ("seconds", "typed"), [(0, "0s"), (90, "1m30s"), (5400, "1h30m"), (86400, "1d")]
+)
+def test_durations_are_written_as_they_are_typed(seconds: int, typed: str) -> None:
+    """And read again."""
+    assert values.duration(seconds) == typed
+    assert values.seconds(typed) == seconds
 
 
 def test_quantities_keep_their_text() -> None:
