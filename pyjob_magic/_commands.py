@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.display import display
 
-from pyjob_magic import inputs, settings
+from pyjob_magic import history, inputs, settings
 from pyjob_magic._card import Card
+from pyjob_magic._past import PastJob
 from pyjob_magic._profiles import SettingsTable, in_force, rows
+from pyjob_magic._tables import HistoryTable
 from pyjob_magic._verbs import usage
 from pyjob_magic.connection import Connection, open_connection
 from pyjob_magic.errors import (
     DetachedError,
+    HistoryError,
+    ManifestError,
     NotFoundError,
     OptionError,
     PyJobError,
@@ -255,17 +259,20 @@ class Commands:
         tail: str | None,
         follow: bool | None,
     ) -> None:
-        job = connection.get(name)
         lines = None if tail is None else _read("--tail", count(0), tail)
-        if follow:
+        job = _found(connection, name)
+        if isinstance(job, PastJob):
+            log = history.log(job, replica, lines)
+            print(log or f"The history knows no line that {name} has printed.\n", end="")
+        elif follow:
             with _detaching(job):
                 for line in job.logs(replica, tail=lines, follow=True, on_note=print):
                     print(line.text if replica else line)
         else:
-            log = job.logs(replica, tail=lines)
-            if log.note:
-                print(log.note)
-            print(log or f"{name} has printed nothing so far.\n", end="")
+            text = job.logs(replica, tail=lines)
+            if text.note:
+                print(text.note)
+            print(text or f"{name} has printed nothing so far.\n", end="")
 
     def events(self, connection: Connection, name: str) -> None:
         display(connection.get(name).events())
@@ -294,12 +301,43 @@ class Commands:
         print(f"PyTorchJob {name!r} is being resumed.")
 
     def rerun(self, connection: Connection, name: str, new_name: str | None) -> None:
-        self.show(connection, connection.get(name).rerun(new_name).name)
+        job = _found(connection, name)
+        if isinstance(job, PastJob):
+            again = connection.rerun(job, new_name, secrets=self._shell.user_ns)
+        else:
+            again = job.rerun(new_name)
+        self.show(connection, again.name)
 
     def cell(self, connection: Connection, name: str) -> None:
-        job = connection.get(name)
+        job = _found(connection, name)
+        if isinstance(job, PastJob):
+            source = job.source
+            if source is None:
+                raise ManifestError(f"PyTorchJob {name!r} was not made from a cell")
+        else:
+            source = job.source()
         line = (job.manifest.metadata.annotations or {}).get(f"{ANNOTATIONS}line", name)
-        self._shell.set_next_input(f"%%pytorchjob {line}\n{job.source()}")
+        self._shell.set_next_input(f"%%pytorchjob {line}\n{source}")
+
+    def history(
+        self,
+        target: str | None,
+        namespace: str | None,
+        profile: str | None,
+        context: str | None,
+        *,
+        name: str | None,
+        limit: str | None,
+    ) -> None:
+        most = 20 if limit is None else _read("--limit", count(1), limit)
+        where = {"target": target, "namespace": namespace, "profile": profile, "context": context}
+        if name is None:
+            display(HistoryTable(history.entries(limit=most, where=where)))
+            return
+        found = history.jobs(1, where={**where, "name": name})
+        if not found:
+            raise OptionError("NAME", f"no PyTorchJob {name!r} was submitted from here")
+        display(found[0])
 
     def use(
         self,
@@ -332,6 +370,24 @@ class Commands:
         display(SettingsTable(table))
         for line in (in_force(found, self._profile), *found.remarks, *problems):
             print(line)
+
+
+def _found(connection: Connection, name: str) -> Job | PastJob:
+    """Return a job, or what the history knows of it where it is gone; say so then."""
+    try:
+        return connection.get(name)
+    except NotFoundError:
+        try:
+            past = next(iter(connection.history(name, limit=1)), None)
+        except HistoryError:
+            past = None
+        if past is None:
+            raise
+    print(
+        f"PyTorchJob {name!r} is gone from {connection.place}; this is what the history knows "
+        f"of the one that was submitted at {past.submitted}."
+    )
+    return past
 
 
 @contextlib.contextmanager

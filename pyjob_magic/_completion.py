@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pyjob_magic._magic import PyTorchJobMagics
     from pyjob_magic.connection import Connection
 
+_ALSO_OF_PAST = ("rerun", "cell", "logs")
+"""Verbs that know jobs of the history, too."""
 _MOMENT = 2.0  # seconds
 _LOOKING = "pyjob-tab"  # name of the thread that looks
 _LINE = re.compile(r"\s*(%%?)pytorchjob\s+(.*)", re.DOTALL)
@@ -90,7 +92,13 @@ def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> It
     said = len(words) > 1 and not words[1].startswith("-")  # the name of a job
     if not verb.takes_job or words[-1].startswith("-") or (said and not verb.takes_jobs):
         return []
-    return [name for name in _job_names(magics, words) if name not in words]
+    if words[0] == "history":
+        names = _past_names()
+    elif words[0] in _ALSO_OF_PAST:
+        names = [*_job_names(magics, words), *_past_names()]
+    else:
+        names = _job_names(magics, words)
+    return [name for name in dict.fromkeys(names) if name not in words]
 
 
 def _said(words: list[str], *flags: str) -> str | None:
@@ -150,6 +158,15 @@ def _replicas(magics: PyTorchJobMagics, words: list[str]) -> Iterable[str]:
 
 def _job_names(magics: PyTorchJobMagics, words: list[str]) -> Iterable[str]:
     return _promptly(lambda: [job.name for job in _connection(magics, words).list()])
+
+
+def _past_names() -> Iterable[str]:
+    from pyjob_magic import history
+
+    try:
+        return [entry.name for entry in history.entries()]
+    except PyJobError:
+        return []
 
 
 def _promptly(find: Callable[[], list[str]]) -> list[str]:

@@ -78,6 +78,8 @@ class PyTorchJobMagics(Magics):
             return self.commands.use(values["target"] or place[0], *place[1:])
         if verb == "profiles":
             return self.commands.profiles()
+        if verb == "history":  # where nothing needs to be reached
+            return self.commands.history(*place, **values)
         command: Callable[..., None] = getattr(self.commands, verb)
         return command(self.commands.connection(*place), **values)
 

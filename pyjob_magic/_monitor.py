@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from pyjob_magic import _view
+from pyjob_magic import _view, history
 from pyjob_magic._card import Card
 from pyjob_magic._logbook import LogBook, Numbered
 from pyjob_magic._readings import Readings
@@ -135,7 +135,8 @@ class Monitor:
                 on_note(told := self._status)
         if self._error is not None:
             raise self._error
-        return self.job.conclude(self._follower, self._ends(), timeout)
+        series = self._readings.series
+        return self.job.conclude(self._follower, self._ends(), timeout, series=series)
 
     def follow(self, view: str) -> None:
         """Tell of the lines of one replica from now on, or of all.
@@ -419,6 +420,7 @@ class Monitor:
         finally:
             for end in self._watches:
                 end()
+            self._remember()
             with self._news:
                 self._over.set()
                 self._news.notify_all()
@@ -439,6 +441,19 @@ class Monitor:
             if found != self._diagnosis:
                 self._diagnosis = found
                 self._touch(Part.HEAD)
+
+    def _remember(self) -> None:
+        """Let the history know how the job has ended, with all that was seen of it."""
+        if not (self._gone or self.job.manifest.status.ended):
+            return
+        history.note_outcome(
+            self.job.manifest,
+            diagnosis=self._diagnosis,
+            series=self._readings.series,
+            log={name: end.split("\n") for name, end in self._ends().items()},
+            failed={pod.replica for pod in self._failed.values()},
+            gone=datetime.now(UTC) if self._gone else None,
+        )
 
 
 def _fitting(lines: list[Numbered]) -> int:

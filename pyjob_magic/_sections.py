@@ -118,6 +118,13 @@ def manifest(yaml: str) -> str:
     return _folded("Manifest", f"<pre>{_lines(short.splitlines())}{cut_off}</pre>")
 
 
+def code(source: str) -> str:
+    """Return the code of a job, as far as there is room for it."""
+    short = source[:_YAML_CHARACTERS]
+    cut_off = "" if short == source else f"\n… {len(source) - len(short):,} more characters"
+    return _folded("Code", f"<pre>{_lines(short.splitlines())}{cut_off}</pre>")
+
+
 def _lines(lines: Sequence[str]) -> str:
     return "\n".join(leaf(line, 2_000) for line in lines)
 

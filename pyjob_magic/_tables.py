@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar, overload
 
 from pyjob_magic.findings import Finding
 from pyjob_magic.metrics import Series
-from pyjob_magic.models import Event, PyTorchJob, read_time
+from pyjob_magic.models import Event, PyTorchJob, ReplicaSpec, read_time
 
 Rows = list[tuple[str, ...]]
 
@@ -24,8 +24,28 @@ class _HasManifest(Protocol):
     manifest: PyTorchJob
 
 
+class _Past(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def place(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def asked(self) -> str: ...
+    @property
+    def submitted(self) -> str: ...
+    @property
+    def started(self) -> str: ...
+    @property
+    def ended(self) -> str: ...
+
+
 T = TypeVar("T")
 J = TypeVar("J", bound=_HasManifest)
+P = TypeVar("P", bound=_Past)
 
 
 class Table(Sequence[T], ABC):
@@ -87,6 +107,17 @@ class JobTable(Table[J]):
     def rows(self) -> Rows:
         """Return what is shown of each job."""
         return [_job_row(job.manifest, self._now) for job in self]
+
+
+class HistoryTable(Table[P]):
+    """Jobs that were submitted from here, one in each row, newest first."""
+
+    head = ("submitted (UTC)", "name", "target / namespace", "state", "duration", "asked for")
+    empty = "no jobs were submitted from here, as far as the history goes"
+
+    def rows(self) -> Rows:
+        """Return what is shown of each job."""
+        return [_past_row(past) for past in self]
 
 
 class EventTable(Table[Event]):
@@ -164,6 +195,39 @@ def replica_counts(job: PyTorchJob) -> str:
     )
 
 
+def asked(job: PyTorchJob) -> str:
+    """Return what is asked for: ``1 Master + 2 Workers, each 2 CPU, 4Gi, 1 nvidia.com/gpu``."""
+    specs = job.spec.pytorch_replica_specs
+    amounts = {kind: _amounts(spec) for kind, spec in specs.items()}
+    if len({*amounts.values()}) > 1:
+        each = ", ".join(f"{kind} {said}" for kind, said in amounts.items() if said)
+    else:
+        said = next(iter(amounts.values()), "")
+        each = f"each {said}" if said and len(job.replica_names) > 1 else said
+    return ", ".join(filter(None, [replica_counts(job), each]))
+
+
+def _amounts(spec: ReplicaSpec) -> str:
+    containers = spec.template.spec.containers
+    main = next((each for each in containers if each.name == "pytorch"), None)
+    resources = main.resources if main else None
+    amounts = (resources.limits or resources.requests or {}) if resources else {}
+    words = {"cpu": " CPU", "memory": ""}
+    return ", ".join(f"{amount}{words.get(key, f' {key}')}" for key, amount in amounts.items())
+
+
+def _past_row(past: _Past) -> tuple[str, ...]:
+    submitted = read_time(past.submitted)
+    return (
+        f"{submitted:%Y-%m-%d %H:%M}" if submitted else "",
+        past.name,
+        f"{past.place} / {past.namespace}",
+        past.state,
+        span(read_time(past.started), read_time(past.ended)),
+        past.asked,
+    )
+
+
 def _job_row(job: PyTorchJob, now: datetime) -> tuple[str, ...]:
     status = job.status
     start, end = read_time(status.start_time), status.ended_at if status.ended else now
@@ -215,6 +279,11 @@ def swatch(colour: str) -> str:
 def cut(text: str, most: int) -> str:
     """Return the beginning of a text, and a sign if that is not all."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def some(names: Sequence[str]) -> str:
+    """Return names as a person lists them, not all of hundreds."""
+    return ", ".join(names if len(names) <= 6 else [*names[:2], "...", names[-1]])
 
 
 def span(start: datetime | None, end: datetime | None) -> str:

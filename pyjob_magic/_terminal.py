@@ -78,7 +78,8 @@ class LiveBlock:
                 self._take(lines)
             self._look()
             ends = {name: "\n".join(end) for name, end in self._ends.items()}
-            return self._job.conclude(self._follower, ends, timeout)
+            series = self._readings.series
+            return self._job.conclude(self._follower, ends, timeout, series=series)
         finally:
             with self._news:
                 self._ended = True

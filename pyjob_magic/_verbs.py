@@ -75,6 +75,14 @@ VERBS = {
         "NAME [NEW_NAME]",
         (_NAME, ("new_name", {"metavar": "NEW_NAME", "nargs": "?"})),
     ),
+    "history": Verb(
+        "jobs submitted from here, also those that are gone",
+        "[NAME] [--limit N]",
+        (
+            ("name", {"metavar": "NAME", "nargs": "?"}),
+            ("--limit", {"metavar": "N"}),
+        ),
+    ),
     "doctor": Verb("look whether jobs can run here, and what to mend if not"),
     "use": Verb(
         "the target, namespace and profile from here on",

@@ -16,14 +16,13 @@ from pyjob_magic import _charts, _states
 from pyjob_magic._card import Card, metadata
 from pyjob_magic._tables import cut
 from pyjob_magic.diagnosis import Diagnosis
-from pyjob_magic.edits import templates
 from pyjob_magic.errors import OptionError
 from pyjob_magic.manifest import fresh, to_yaml
 from pyjob_magic.metrics import Progress, Series
 from pyjob_magic.models import Event, Pod, PyTorchJob, read_time
 from pyjob_magic.target import Target
 from pyjob_magic.timeline import Mark, Row, Span, Timeline
-from pyjob_magic.values import is_secret
+from pyjob_magic.withheld import withhold
 
 Json = dict[str, Any]
 
@@ -263,12 +262,7 @@ def yaml_of(job: PyTorchJob, target: Target) -> str:
         wire = target.dialect.encode(sent)
     except OptionError:  # somebody else's, who says more than we would
         wire = sent.to_wire()
-    for template in templates(wire):
-        pod = template["spec"]
-        for container in (*(pod.get("initContainers") or ()), *pod["containers"]):
-            for variable in container.get("env") or ():
-                if is_secret(variable["name"]) and "value" in variable:
-                    variable["value"] = f"{{{variable['name']}}}"
+    withhold(wire)
     return to_yaml(wire)
 
 

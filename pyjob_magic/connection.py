@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import getpass
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pyjob_magic import doctor, inputs, settings, submission, values
-from pyjob_magic._tables import FindingTable, JobTable
+from pyjob_magic import doctor, history, inputs, settings, submission, values, withheld
+from pyjob_magic._past import PastJob
+from pyjob_magic._tables import FindingTable, HistoryTable, JobTable
 from pyjob_magic.client import Client
-from pyjob_magic.errors import OptionError
+from pyjob_magic.errors import ManifestError, OptionError
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import SUBMISSION, Manifest, Origin, build, read
 from pyjob_magic.models import PyTorchJob
@@ -206,8 +209,70 @@ class Connection:
 
     def list(self) -> JobTable[Job]:
         """Return the jobs of the namespace, oldest first."""
-        jobs = [Job(self.client, job) for job in self.client.list_jobs()]
-        return JobTable(jobs, datetime.now(UTC))
+        found = self.client.list_jobs()
+        history.note_ends(found)
+        return JobTable([Job(self.client, job) for job in found], datetime.now(UTC))
+
+    def history(self, name: str | None = None, *, limit: int = 20) -> HistoryTable[PastJob]:
+        """Return the jobs that were submitted to this namespace from here, newest first.
+
+        Also those that the cluster has forgotten; it is not asked. Each has the `source`, `line`
+        and `manifest` that were submitted, and the `state`, `diagnosis`, `series` and `log` at its
+        end, as far as that was seen; `rerun` takes it.
+
+        Parameters
+        ----------
+        name
+            Only those of this name.
+        limit
+            How many at most.
+
+        Raises
+        ------
+        HistoryError
+            If it cannot be read.
+        """
+        return HistoryTable(history.jobs(limit, where={**self._whereabouts, "name": name}))
+
+    def rerun(
+        self, past: PastJob, name: str | None = None, *, secrets: Mapping[str, Any] | None = None
+    ) -> Job:
+        """Submit a job of the history once more; return the handle on that.
+
+        Parameters
+        ----------
+        past
+            From `history`.
+        name
+            Its name; if none is said, that of before with the next number: ``train-2``.
+        secrets
+            Values of variables that were not kept, by name; what is not said is taken from the
+            environment of this process.
+
+        Raises
+        ------
+        ManifestError
+            If there is a secret value that nobody says.
+        OptionError, ExistsError, InvalidError, ForbiddenError
+            As `submit`.
+        """
+        wire = copy.deepcopy(past.wire)
+        withheld.fill(wire, {**os.environ, **(secrets or {})})
+        if lacking := withheld.missing(wire):
+            raise ManifestError(
+                f"PyTorchJob {past.name!r} cannot run again as it was: the history keeps no "
+                f"secret values; set {', '.join(lacking)} as variables of the notebook or of its "
+                "environment"
+            )
+        wire["metadata"]["namespace"] = self.namespace
+        taken = {each.name for each in history.entries(where=self._whereabouts)}
+        created = submission.rerun(self.client, read(wire), name, source=past.moved, taken=taken)
+        return Job(self.client, created)
+
+    @property
+    def _whereabouts(self) -> dict[str, str]:
+        """What an `Entry` of a job that was submitted here says of where it is."""
+        return {"place": self.place, "namespace": self.namespace}
 
     def doctor(self) -> FindingTable:
         """Look whether jobs can run here, and what to mend if not."""

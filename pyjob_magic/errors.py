@@ -19,6 +19,7 @@
     ├── JobFailedError         a job that was waited for has failed
     ├── JobTimeoutError        a job that was waited for has not ended in time (also a TimeoutError)
     ├── EndedError             the job has ended, so that this cannot be done to it
+    ├── HistoryError           what is kept of jobs of before cannot be read
     └── DetachedError          somebody has interrupted what was waited for; jobs go on
 """
 
@@ -251,6 +252,10 @@ class JobTimeoutError(PyJobError, TimeoutError):
 
 class EndedError(PyJobError):
     """The job has ended, so that this cannot be done to it."""
+
+
+class HistoryError(PyJobError):
+    """What is kept of jobs of before cannot be read."""
 
 
 class DetachedError(PyJobError):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from pyjob_magic import diagnosis, payload, submission
+from pyjob_magic import diagnosis, history, payload, submission
 from pyjob_magic._card import Card
-from pyjob_magic._tables import EventTable, MetricTable
+from pyjob_magic._readings import Readings
+from pyjob_magic._tables import EventTable, MetricTable, some
 from pyjob_magic.client import Client
 from pyjob_magic.diagnosis import Diagnosis
 from pyjob_magic.errors import (
@@ -24,13 +26,13 @@ from pyjob_magic.errors import (
     PyJobError,
 )
 from pyjob_magic.keptlogs import Keeper, KeptLogs
-from pyjob_magic.logs import Follower, LogLine, LogText, seen_until, some
-from pyjob_magic.manifest import ANNOTATIONS, again, next_name
-from pyjob_magic.metrics import Collector
+from pyjob_magic.logs import Follower, LogLine, LogText, seen_until
+from pyjob_magic.manifest import ANNOTATIONS
+from pyjob_magic.metrics import Collector, Series
 from pyjob_magic.models import Event, JobStatus, Pod, PodSpec, PyTorchJob
+from pyjob_magic.records import MOST_LINES, MOST_REPLICAS
 from pyjob_magic.stamps import StampedLines
 from pyjob_magic.streams import log as logger
-from pyjob_magic.values import job_name
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -147,25 +149,35 @@ class Job:
         """
         status = self.refresh().manifest.status
         if status.ended and on_line is None:
-            return self._outcome({}, {})
+            return self._outcome({}, self._last_lines())
         # The logs are read also where nobody wants to see them: when the limit of restarts or the
         # deadline is reached, the operator deletes the replicas that could tell why.
         follower = Follower(
             self.client, self.manifest, tail=None if on_line else diagnosis.READ_LINES
         )
         ends: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=diagnosis.READ_LINES))
-        for line in follower.lines(
+        readings = Readings()
+        batches = follower.batches(
             timeout=timeout, linger=LINGER, on_change=on_change, on_note=on_note
-        ):
-            ends[line.replica].append(line.text)
-            if on_line is not None:
-                on_line(line)
-        return self.conclude(
-            follower, {name: "\n".join(end) for name, end in ends.items()}, timeout
         )
+        with contextlib.closing(batches):
+            for lines in filter(None, batches):
+                replica, texts = lines[0].replica, [line.text for line in lines]
+                ends[replica].extend(texts)
+                readings.take(replica, texts, time.time())
+                if on_line is not None:
+                    for line in lines:
+                        on_line(line)
+        seen = {name: "\n".join(end) for name, end in ends.items()}
+        return self.conclude(follower, seen, timeout, series=readings.series)
 
     def conclude(
-        self, follower: Follower, ends: Mapping[str, str], timeout: float | None = None
+        self,
+        follower: Follower,
+        ends: Mapping[str, str],
+        timeout: float | None = None,
+        *,
+        series: Iterable[Series] = (),
     ) -> JobStatus:
         """Return how the job has ended, once nothing more of it is followed.
 
@@ -177,6 +189,8 @@ class Job:
             The ends of the logs, by replica.
         timeout
             How long it was to be followed, in seconds.
+        series
+            What it has measured, for the history.
 
         Raises
         ------
@@ -184,6 +198,7 @@ class Job:
             As `wait`.
         """
         if follower.job is None:
+            self._remember(None, series, ends, gone=datetime.now(UTC))
             raise self._gone("it was deleted")
         self.manifest = follower.job
         if not self.manifest.status.ended:
@@ -191,7 +206,7 @@ class Job:
             raise JobTimeoutError(
                 f"PyTorchJob {self.name!r} has not ended after {timeout:g} s ({state}); it goes on"
             )
-        return self._outcome(follower.failed, ends)
+        return self._outcome(follower.failed, ends, series)
 
     @overload
     def logs(
@@ -254,10 +269,12 @@ class Job:
         if replica is not None:
             text = self._log(replica, pods.get(replica), tail, seen)
         else:
+            logs = {name: self._log(name, pods.get(name), tail, seen) for name in known}
+            self._remember(ends=logs)
             text = "".join(
                 f"{LogLine(name, line)}\n"
-                for name in known
-                for line in self._log(name, pods.get(name), tail, seen).splitlines()
+                for name, log in logs.items()
+                for line in log.splitlines()
             )
         return LogText(text, seen_until(seen) if seen else "")
 
@@ -283,6 +300,7 @@ class Job:
                 collector.take(name, line)
         if seen:
             logger.warning(seen_until(seen))
+        self._remember(series=collector.series)
         table = MetricTable(collector.series)
         try:
             from pandas import DataFrame
@@ -345,23 +363,9 @@ class Job:
         ExistsError, InvalidError, ForbiddenError
             If the API refuses it.
         """
-        try:
-            chosen = None if name is None else job_name(name)
-        except ValueError as error:
-            raise OptionError("NAME", str(error)) from None
-        if chosen is None:
-            taken = {job.name for job in _permitted(self.client.list_jobs)}
-            chosen = next_name(self.name, taken)
         packed = self._packed
-        manifest = again(
-            self.manifest,
-            chosen,
-            time=submission.time(),
-            submission=submission.identity(),
-            suffix=submission.suffix(),
-            source=self.source() if packed and packed[1] is None else None,
-        )
-        return Job(self.client, submission.submit(self.client, manifest))
+        source = self.source() if packed and packed[1] is None else None
+        return Job(self.client, submission.rerun(self.client, self.manifest, name, source=source))
 
     def suspend(self) -> Job:
         """Stop the replicas and keep the job; `resume` starts them from scratch.
@@ -386,6 +390,8 @@ class Job:
     def delete(self) -> None:
         """Delete the job with its replicas and their logs, those that were kept here too.
 
+        What the history knows of it stays.
+
         Raises
         ------
         NotFoundError
@@ -395,12 +401,14 @@ class Job:
             self.refresh()  # the server would take any job of this name for it
         self.client.delete_job(self.manifest)
         KeptLogs(self.uid).remove()
+        history.note_outcome(self.manifest, gone=datetime.now(UTC))
 
     def card(self) -> Card:
         """Return a picture of the job with its replicas and events as they are now."""
         self.refresh()
         pods = _permitted(self.replicas)
-        events, found = self.examine(pods, {})
+        events, found, logs = self._examine(pods, {})
+        self._remember(found, ends=logs)
         return Card(self.manifest, self.place, pods, events, found, now=datetime.now(UTC))
 
     def examine(
@@ -415,10 +423,8 @@ class Job:
         ends
             The ends of their logs, by replica, where they are known.
         """
-        events = _permitted(self.events)
-        logs = {f"{self.name}-{replica}": end for replica, end in ends.items()}
-        logs |= self._missing_ends(pods, events, logs)
-        return events, self._diagnose(pods, events, logs)
+        events, found, _ = self._examine(pods, ends)
+        return events, found
 
     def __repr__(self) -> str:
         return f"Job({self.name!r}, namespace={self.namespace!r}, target={self.target!r})"
@@ -439,12 +445,55 @@ class Job:
         """What `payload.unpack` finds in the job."""
         return next(filter(None, map(payload.unpack, self._template.containers)), None)
 
-    def _outcome(self, failed: Mapping[str, Pod], ends: Mapping[str, str]) -> JobStatus:
+    def _examine(
+        self, pods: Sequence[Pod], ends: Mapping[str, str]
+    ) -> tuple[Sequence[Event], Diagnosis | None, dict[str, str]]:
+        """Return what `examine` does, and the ends of the logs that it has looked at."""
+        events = _permitted(self.events)
+        logs = {f"{self.name}-{replica}": end for replica, end in ends.items()}
+        logs |= self._missing_ends(pods, events, logs)
+        found = self._diagnose(pods, events, logs)
+        return events, found, self._by_replica(logs)
+
+    def _by_replica(self, logs: Mapping[str, str]) -> dict[str, str]:
+        return {pod.removeprefix(f"{self.name}-"): log for pod, log in logs.items()}
+
+    def _outcome(
+        self, failed: Mapping[str, Pod], ends: Mapping[str, str], series: Iterable[Series] = ()
+    ) -> JobStatus:
         if self.manifest.status.state == "Failed":
-            raise self._failure(failed, ends)
+            raise self._failure(failed, ends, series)
+        self._remember(None, series, ends)
         return self.manifest.status
 
-    def _failure(self, seen: Mapping[str, Pod], ends: Mapping[str, str]) -> JobFailedError:
+    def _remember(
+        self,
+        found: Diagnosis | None = None,
+        series: Iterable[Series] = (),
+        ends: Mapping[str, str] | None = None,
+        gone: datetime | None = None,
+    ) -> None:
+        """Let the history know what was seen of the job, if it has ended or is gone."""
+        if not (gone or self.manifest.status.ended):
+            return
+        log = {name: end.rstrip("\n").split("\n") for name, end in (ends or {}).items() if end}
+        failed = [found.replica] if found and found.replica else []
+        history.note_outcome(
+            self.manifest, diagnosis=found, series=series, log=log, failed=failed, gone=gone
+        )
+
+    def _last_lines(self) -> dict[str, str]:
+        """Return the ends of the logs of a job that has ended, if the history lacks them."""
+        if not history.lacks_lines(self.uid):
+            return {}
+        names = self.replica_names[:MOST_REPLICAS]
+        with contextlib.suppress(PyJobError):
+            return {name: self._log(name, None, MOST_LINES) for name in names}
+        return {}
+
+    def _failure(
+        self, seen: Mapping[str, Pod], ends: Mapping[str, str], series: Iterable[Series]
+    ) -> JobFailedError:
         """Return why the job failed: the replica that failed first and the end of its log.
 
         What the API no longer has is taken from what was `seen` to fail, by name of the pod, and
@@ -459,6 +508,7 @@ class Job:
         pods = [*failed.values()]
         logs |= self._missing_ends(pods, events, logs)
         found = self._diagnose(pods, events, logs)
+        self._remember(found, series, self._by_replica(logs))
         if found is None:
             return JobFailedError(self.name, reason)
         codes = {pod.replica: diagnosis.exit_code(pod) for pod in pods}

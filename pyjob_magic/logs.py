@@ -7,13 +7,14 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import datetime
 from enum import Enum, auto
 from functools import partial
 from itertools import repeat
 from typing import Any, NamedTuple, Self
 
+from pyjob_magic._tables import some
 from pyjob_magic.client import Client
 from pyjob_magic.diagnosis import failed
 from pyjob_magic.errors import (
@@ -395,11 +396,6 @@ def seen_until(times: Mapping[str, str]) -> str:
     pods, it = ("pod is", "it") if len(times) == 1 else ("pods are", "they")
     names = some([*times])
     return f"({names}: {pods} gone; this is what was seen while {it} ran, up to {local:%X})"
-
-
-def some(names: Sequence[str]) -> str:
-    """Return names as a person lists them, not all of hundreds."""
-    return ", ".join(names if len(names) <= 6 else [*names[:2], "...", names[-1]])
 
 
 _as_line = partial(tuple.__new__, LogLine)  # half the time of LogLine(replica, text)

@@ -45,8 +45,10 @@ SUBMISSION = f"{ANNOTATIONS}submission"
 SUBMITTED = f"{ANNOTATIONS}submitted"
 """Annotation that tells when a job was submitted."""
 
+APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""Annotation of kubectl that repeats a whole object as it was applied."""
+
 _SOURCE_VOLUME = "pyjob-source"
-_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ def again(
     wire = _without_nulls(fresh(job).to_wire())
     meta = wire["metadata"]
     meta["name"] = name
-    said = {key: text for key, text in meta.get("annotations", {}).items() if key != _APPLIED}
+    said = {key: text for key, text in meta.get("annotations", {}).items() if key != APPLIED}
     meta["annotations"] = said | {SUBMITTED: time, SUBMISSION: submission}
     policy = wire["spec"].setdefault("runPolicy", {})
     policy.pop("suspend", None)
@@ -291,11 +293,16 @@ def _flat(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
 
 def fresh(job: PyTorchJob) -> PyTorchJob:
     """Return `job` without what a server adds, so that it can be sent again."""
+    return PyTorchJob.from_wire(fresh_wire(job))
+
+
+def fresh_wire(job: PyTorchJob) -> Wire:
+    """Return the JSON object of `fresh`."""
     wire = job.to_wire()
     wire.pop("status", None)
     said = ("name", "namespace", "labels", "annotations")
     wire["metadata"] = {key: wire["metadata"][key] for key in said if key in wire["metadata"]}
-    return PyTorchJob.from_wire(wire)
+    return wire
 
 
 _DEFAULT: Wire = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import secrets
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from pyjob_magic import causes, fields
+from pyjob_magic import causes, fields, history, values
 from pyjob_magic.client import Client
 from pyjob_magic.errors import (
     DetachedError,
@@ -17,7 +19,7 @@ from pyjob_magic.errors import (
     PyJobError,
     TargetError,
 )
-from pyjob_magic.manifest import SUFFIX_ALPHABET, Manifest
+from pyjob_magic.manifest import SUFFIX_ALPHABET, Manifest, again, next_name
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.streams import log
 from pyjob_magic.target import Target
@@ -66,7 +68,43 @@ def submit(client: Client, manifest: Manifest, *, dry_run: bool = False) -> PyTo
         except BaseException as error:  # also an interrupt: nothing may be left half-way
             _take_back(client, created, error)
             raise
+    if not dry_run:
+        history.record(whole, created, target)
     return created
+
+
+def rerun(
+    client: Client,
+    job: PyTorchJob,
+    name: str | None,
+    *,
+    source: str | None = None,
+    taken: Iterable[str] = (),
+) -> PyTorchJob:
+    """Submit a job once more and return it as stored; see `Job.rerun`.
+
+    Parameters
+    ----------
+    name
+        Its name; if none is said, that of `job` with the next number.
+    source
+        The code, where that lay in a ConfigMap.
+    taken
+        Names that are not to be used, beside those of the jobs that are there.
+    """
+    try:
+        chosen = None if name is None else values.job_name(name)
+    except ValueError as error:
+        raise OptionError("NAME", str(error)) from None
+    if chosen is None:
+        there: set[str] = set()
+        with contextlib.suppress(ForbiddenError):  # one that may not look may still submit
+            there = {each.name for each in client.list_jobs()}
+        chosen = next_name(job.name, {*there, *taken})
+    manifest = again(
+        job, chosen, time=time(), submission=identity(), suffix=suffix(), source=source
+    )
+    return submit(client, manifest)
 
 
 def _create(client: Client, job: PyTorchJob, *, dry_run: bool) -> PyTorchJob:
