@@ -158,6 +158,7 @@ class PastJob(Entry):
     @property
     def _facts(self) -> Rows:
         """What was asked for, and when what happened."""
+        secret = ", ".join(self.missing)
         said = [
             ("submitted", _shown(self.submitted)),
             ("ended", _shown(self.ended)),
@@ -167,6 +168,7 @@ class PastJob(Entry):
             ("line", f"%%pytorchjob {self.line}" if self.line else ""),
             ("notebook", self.notebook),
             ("profile", self.profile),
+            ("not kept", f"the values of {secret}, which are secret" if secret else ""),
             ("uid", self.uid),
         ]
         return [(name, cut(value, _LONG_LINE)) for name, value in said if value]
@@ -176,11 +178,6 @@ class PastJob(Entry):
         notes = [self.summary] if self.summary else []
         if self.state == "Unknown":
             notes.append("nobody has looked since it was submitted: how it ended is not known")
-        if names := self.missing:
-            notes.append(
-                f"secret values were not kept: {', '.join(names)}; a rerun takes them from "
-                "variables of the notebook or its environment"
-            )
         return notes
 
     @property

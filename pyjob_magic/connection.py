@@ -261,8 +261,7 @@ class Connection:
         if lacking := withheld.missing(wire):
             raise ManifestError(
                 f"PyTorchJob {past.name!r} cannot run again as it was: the history keeps no "
-                f"secret values; set {', '.join(lacking)} as variables of the notebook or of its "
-                "environment"
+                f"secret values; set {', '.join(lacking)} in the notebook, or in its environment"
             )
         wire["metadata"]["namespace"] = self.namespace
         taken = {each.name for each in history.entries(where=self._whereabouts)}

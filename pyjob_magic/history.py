@@ -89,6 +89,10 @@ def path() -> Path:
     return directory().with_name("history") / "jobs.db"
 
 
+def _exists() -> bool:
+    return os.path.exists(path())  # also where one may not look
+
+
 # -- what happens, noted as far as that is possible ----------------------------------------------
 
 
@@ -104,7 +108,7 @@ def note_outcome(job: PyTorchJob, **seen: Any) -> None:
 
     It may be noted again and again: what says more is kept.
     """
-    if not path().exists():
+    if not _exists():
         return
     with _as_far_as_possible():
         _database().write(_OUTCOME, records.outcome(job, **seen))
@@ -113,7 +117,7 @@ def note_outcome(job: PyTorchJob, **seen: Any) -> None:
 def note_ends(jobs: Iterable[PyTorchJob]) -> None:
     """Keep which of some jobs have ended, where nobody has seen that before."""
     ended = {job.metadata.uid: job for job in jobs if job.status.ended}
-    if not ended or not path().exists():
+    if not ended or not _exists():
         return
     with _as_far_as_possible():
         for row in _database().read("SELECT uid FROM jobs WHERE state = ''"):
@@ -124,7 +128,7 @@ def note_ends(jobs: Iterable[PyTorchJob]) -> None:
 def lacks_lines(uid: str) -> bool:
     """Whether a job was submitted from here, and no line of its log is kept."""
     found: list[dict[str, Any]] = []
-    if path().exists():
+    if _exists():
         with _as_far_as_possible():
             found = _database().read("SELECT 1 FROM jobs WHERE uid = ? AND lines = 0", [uid])
     return bool(found)
@@ -209,13 +213,13 @@ def remove(uid: str) -> None:
     HistoryError
         If it cannot be forgotten.
     """
-    if path().exists():
+    if _exists():
         with _or_error():
             _database().write("DELETE FROM jobs WHERE uid = ?", [uid])
 
 
 def _select(columns: str, text: str, state: str, limit: int, where: Where) -> list[dict[str, Any]]:
-    if not path().exists():
+    if not _exists():
         return []
     said = {name: value for name, value in where.items() if value is not None}
     tests = [f"{name} = :{name}" for name in said if name in AT_A_GLANCE]
@@ -272,12 +276,15 @@ class _Database:
         with self._lock:
             number = self._link.execute(insert, row).lastrowid or 0
             self._link.execute("DELETE FROM jobs WHERE number <= ?", [number - MOST_JOBS])
-            if number % _LOOK == 0 and self._size() > MOST_BYTES:
-                self._link.execute(
-                    "DELETE FROM jobs WHERE number IN (SELECT number FROM jobs ORDER BY number "
-                    "LIMIT 1 + (SELECT count(*) FROM jobs) / ?)",
-                    [_PART],
-                )
+            if number % _LOOK == 0:
+                self._make_room()
+
+    def _make_room(self) -> None:
+        """Let the oldest go, until there are not too many bytes."""
+        oldest = "SELECT number FROM jobs ORDER BY number LIMIT 1 + (SELECT count(*) FROM jobs) / ?"
+        deletion = f"DELETE FROM jobs WHERE number IN ({oldest})"  # noqa: S608 - no names
+        while self._size() > MOST_BYTES and self._link.execute(deletion, [_PART]).rowcount:
+            pass
 
     def _size(self) -> int:
         free, pages = self._one("PRAGMA freelist_count"), self._one("PRAGMA page_count")

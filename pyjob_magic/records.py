@@ -91,7 +91,7 @@ def outcome(
         When it was deleted.
     """
     taken = withhold(fresh_wire(job))
-    lines = _last_lines(log or {}, failed)
+    lines = _last_lines({name: (log or {}).get(name, ()) for name in job.replica_names}, failed)
     measured = [*series] or _measured(lines)
     kept = {name: [blanked(text, taken) for text in texts] for name, texts in lines.items()}
     status = job.status
