@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pyjob_magic._magic import PyTorchJobMagics
     from pyjob_magic.connection import Connection
 
-_ALSO_OF_PAST = ("rerun", "cell", "logs")
-"""Verbs that know jobs of the history, too."""
+_OF_PAST = ("history", "rerun", "cell", "logs")
+"""Verbs that know jobs of the history."""
 _MOMENT = 2.0  # seconds
 _LOOKING = "pyjob-tab"  # name of the thread that looks
 _LINE = re.compile(r"\s*(%%?)pytorchjob\s+(.*)", re.DOTALL)
@@ -92,12 +92,9 @@ def verb_offers(words: list[str], fragment: str, magics: PyTorchJobMagics) -> It
     said = len(words) > 1 and not words[1].startswith("-")  # the name of a job
     if not verb.takes_job or words[-1].startswith("-") or (said and not verb.takes_jobs):
         return []
-    if words[0] == "history":
-        names = _past_names()
-    elif words[0] in _ALSO_OF_PAST:
-        names = [*_job_names(magics, words), *_past_names()]
-    else:
-        names = _job_names(magics, words)
+    names = [] if words[0] == "history" else [*_job_names(magics, words)]
+    if words[0] in _OF_PAST:
+        names += _past_names(magics, words)
     return [name for name in dict.fromkeys(names) if name not in words]
 
 
@@ -160,11 +157,16 @@ def _job_names(magics: PyTorchJobMagics, words: list[str]) -> Iterable[str]:
     return _promptly(lambda: [job.name for job in _connection(magics, words).list()])
 
 
-def _past_names() -> Iterable[str]:
+def _past_names(magics: PyTorchJobMagics, words: list[str]) -> Iterable[str]:
+    """Return names of jobs that were submitted from here: where the verb looks for them."""
     from pyjob_magic import history
 
+    where = {}
     try:
-        return [entry.name for entry in history.entries()]
+        if words[0] != "history":
+            connection = _connection(magics, words)
+            where = {"place": connection.place, "namespace": connection.namespace}
+        return [entry.name for entry in history.entries(where=where)]
     except PyJobError:
         return []
 

@@ -121,8 +121,8 @@ class PastJob(Entry):
         if self.diagnosis and self.diagnosis.traceback:
             parts += ["", f"  Traceback of {printable(self.diagnosis.replica or '')}"]
             parts += [f"  {printable(line)}" for line in self.diagnosis.traceback.splitlines()]
-        if tail := self._tail:
-            parts += ["", *(f"  [{name}] {printable(_sections.plain(t))}" for name, t in tail)]
+        tail = [printable(f"[{name}] {_sections.plain(text)}") for name, text in self._tail]
+        parts += ["", *(f"  {line}" for line in tail)] if tail else []
         return "\n".join([*parts, "", *(f"  {line}" for line in columns(self._ways_back))])
 
     def _repr_html_(self) -> str:

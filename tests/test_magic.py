@@ -789,6 +789,75 @@ def test_logs_are_followed_to_the_end_of_the_job_not_of_a_replica_that_hangs(
     assert "[master-0] begun" in shell.line("logs hangs --follow")
 
 
+class TestHistory:
+    """Jobs that the API has forgotten."""
+
+    @pytest.fixture
+    def gone(self, shell: Shell) -> str:
+        """Run a job that is deleted when it has ended; return its code."""
+        source = "import os\nprint('token', os.environ['HF_TOKEN'][:2])"
+        shell.ipython.user_ns["HF_TOKEN"] = "hf_4f3a9c"
+        shell.cell("gone --ttl 2s --env HF_TOKEN={HF_TOKEN} --follow", source)
+        eventually(lambda: shell.names() == [])
+        return source
+
+    def test_they_are_listed_and_shown(self, shell: Shell, gone: str) -> None:
+        shell.cell("here")
+
+        namespace = shell.connection.namespace
+        rows = shell.line(f"history -n {namespace}").splitlines()[1:]
+        assert [row.split("  ")[1:4] for row in rows] == [
+            ["here", f"local / {namespace}", "Unknown"],
+            ["gone", f"local / {namespace}", "Succeeded"],
+        ]
+        assert len(shell.line(f"history -n {namespace} --limit 1").splitlines()) == 2
+        assert "no jobs were submitted" in shell.line("history --on cci")
+        card = shell.line("history gone")
+        assert "PyTorchJob gone: Succeeded" in card
+        assert "%%pytorchjob gone --ttl 2s --env HF_TOKEN={HF_TOKEN} --follow" in card
+        assert "[master-0] token hf" in card
+
+    def test_their_code_and_logs_are_still_there(self, shell: Shell, gone: str) -> None:
+        logs = shell.line("logs gone --replica master-0").splitlines()
+        assert logs[0].startswith("PyTorchJob 'gone' is gone from local; this is what the history")
+        assert logs[1:] == ["token hf"]
+
+        assert shell.line("cell gone").startswith("PyTorchJob 'gone' is gone from local; ")
+        line = "gone --ttl 2s --env HF_TOKEN={HF_TOKEN} --follow"
+        assert shell.ipython.rl_next_input == f"%%pytorchjob {line}\n{gone}"
+
+    def test_they_run_again_with_secrets_of_the_notebook(self, shell: Shell, gone: str) -> None:
+        shell.ipython.user_ns["HF_TOKEN"] = "another"
+        shell.line("rerun gone")
+        shell.line("wait gone-2")
+        assert "[master-0] token an" in shell.line("logs gone-2")
+
+        del shell.ipython.user_ns["HF_TOKEN"]
+        with pytest.raises(errors.ManifestError, match="set HF_TOKEN in the notebook"):
+            shell.line("rerun gone third")
+
+    def test_tab_knows_them(self, shell: Shell, gone: str) -> None:
+        shell.cell("here")
+
+        assert completions(shell, "%pytorchjob rerun ") == ["gone", "here"]
+        assert completions(shell, "%pytorchjob history go") == ["gone"]
+        assert completions(shell, "%pytorchjob show ") == ["here"]
+
+    def test_what_was_never_there_is_not_found(self, shell: Shell) -> None:
+        with pytest.raises(errors.NotFoundError):
+            shell.line("logs never")
+        with pytest.raises(errors.OptionError, match="no PyTorchJob 'never' was submitted from"):
+            shell.line("history never")
+        with pytest.raises(errors.OptionError, match="--limit: 0 is out of range"):
+            shell.line("history --limit 0")
+
+    def test_what_is_deleted_is_noted(self, shell: Shell) -> None:
+        shell.cell("long", "import time; time.sleep(600)")
+        shell.line("delete long")
+
+        assert "PyTorchJob long: Deleted" in shell.line("history long")
+
+
 def test_delete_says_that_nothing_was_deleted(shell: Shell) -> None:
     """All or none."""
     shell.cell("here")
