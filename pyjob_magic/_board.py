@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pyjob_magic import _states
+from pyjob_magic._tables import asked
 from pyjob_magic.client import Client
 from pyjob_magic.informer import News
-from pyjob_magic.manifest import ANNOTATIONS, asked
+from pyjob_magic.manifest import ANNOTATIONS
 from pyjob_magic.models import PyTorchJob, read_time
 
 Json = dict[str, Any]

@@ -106,19 +106,8 @@ class Commands:
 
     def run(self, options: CellOptions, source: str, line: str) -> None:
         """Run `source` as a job; `line` is what was typed behind the magic."""
-        base = _read_manifest(options.from_) if options.from_ else None
-        base_namespace = base.metadata.namespace if base else None
-        namespace = options.namespace or base_namespace
-        connection = self.connection(options.on, namespace, options.profile, options.context)
         try:
-            manifest = connection.build(
-                source,
-                options,
-                base=base,
-                notebook=_notebook(self._shell),
-                cell=_cell_id(self._shell),
-                line=line,
-            )
+            connection, manifest = self.build(options, source, line, self.connection)
         except SourceError as error:
             # People count the line of the magic too, as the editor does.
             raise SourceError(error.reason, line=error.line and error.line + 1) from None
@@ -128,6 +117,40 @@ class Commands:
             self._show_dry_run(options, connection, manifest)
         else:
             self._submit(options, connection, manifest)
+
+    def build(
+        self,
+        options: CellOptions,
+        source: str,
+        line: str,
+        find: Callable[..., Connection],
+        **known: str,
+    ) -> tuple[Connection, Manifest]:
+        """Return the manifest of a job, and where it goes.
+
+        Parameters
+        ----------
+        options, source, line
+            What was typed.
+        find
+            Returns the connection to a target, namespace, profile and context.
+        known
+            More that is known of where the job comes from, for `Connection.build`.
+        """
+        base = _read_manifest(options.from_) if options.from_ else None
+        base_namespace = base.metadata.namespace if base else None
+        namespace = options.namespace or base_namespace
+        connection = find(options.on, namespace, options.profile, options.context)
+        manifest = connection.build(
+            source,
+            options,
+            base=base,
+            notebook=_notebook(self._shell),
+            cell=_cell_id(self._shell),
+            line=line,
+            **known,
+        )
+        return connection, manifest
 
     def _show_dry_run(
         self, options: CellOptions, connection: Connection, manifest: Manifest
@@ -143,15 +166,20 @@ class Commands:
         display(manifest)
 
     def _submit(self, options: CellOptions, connection: Connection, manifest: Manifest) -> None:
+        job = self.submit(options, connection, manifest)
+        with _detaching(job):  # also while its card is being drawn
+            card = self.show_job(job, Card(job.manifest, job.place))
+            if options.wait or options.follow:
+                self._await(job, card, on_line=print if options.follow else None)
+
+    def submit(self, options: CellOptions, connection: Connection, manifest: Manifest) -> Job:
+        """Submit a manifest, and do with the job what the options say."""
         job = connection.submit(manifest)
         if options.save:
             _save(manifest, options.save)
         if options.out_job:
             self._assign(options.out_job, job)
-        with _detaching(job):  # also while its card is being drawn
-            card = self.show_job(job, Card(job.manifest, job.place))
-            if options.wait or options.follow:
-                self._await(job, card, on_line=print if options.follow else None)
+        return job
 
     def show_job(self, job: Job, first: Card | None = None) -> LiveCard | None:
         """Show the card of a job, which stays alive; in a terminal how it is now, and return None.
@@ -318,6 +346,23 @@ class Commands:
             source = job.source()
         line = (job.manifest.metadata.annotations or {}).get(f"{ANNOTATIONS}line", name)
         self._shell.set_next_input(f"%%pytorchjob {line}\n{source}")
+
+    def panel(self, connection: Connection, name: str | None) -> None:
+        self.open_panel(connection.get(name) if name else None)
+
+    def open_panel(self, job: Job | None = None) -> None:
+        """Show the panel, filled in with a job that there is already.
+
+        Raises
+        ------
+        OptionError
+            In a front end that shows no widgets.
+        """
+        if not hasattr(self._shell, "kernel"):
+            raise OptionError("%pytorchjob panel", "needs a notebook; a terminal has no forms")
+        from pyjob_magic._panel import Panel
+
+        Panel(self, self._shell).display(job)
 
     def history(
         self,

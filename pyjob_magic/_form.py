@@ -102,6 +102,11 @@ def field_of(option: str) -> str | None:
     return _BY_FLAG.get(option)
 
 
+def flag_of(field: str) -> str:
+    """Return how a field is typed in a cell."""
+    return flag(field, _FIELDS[field])
+
+
 def _field(field: str, profile: Profile) -> dict[str, Any]:
     option = _FIELDS[field]
     return {

@@ -47,6 +47,12 @@ _MOST_BYTES = 1024 * 1024 * 1024  # of all cards whose jobs have ended
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
+def view_of(widget: anywidget.AnyWidget) -> dict[str, Any]:
+    """Return what is displayed to show a widget, without text beside it."""
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    return {_WIDGET: view, "text/plain": ""}
+
+
 class CardWidget(anywidget.AnyWidget):
     """What the front end knows of a job; see `_view` for what the parts consist of."""
 
@@ -91,6 +97,7 @@ class LiveCard:
         self._monitor = Monitor(job, first)
         self._widget = CardWidget(card_id=self._id) if interactive else None
         self._visible = True
+        self._saves = False  # whether there is an output of HTML and text
         self._wanted = threading.Event()  # set when something is to be sent without delay
         self._saved = threading.Event()  # set when the last state of the job is what is saved
         self._send_lock = threading.Lock()
@@ -99,13 +106,23 @@ class LiveCard:
         """Put the card under the cell that runs."""
         bundle = replace(self._first, card_id=self._id)._repr_mimebundle_()
         self._publisher.publish(bundle, transient={"display_id": self._id})
+        self._saves = True
         if self._widget is not None:
-            self._widget.on_msg(self._hear)
-            self._send(Part)
-            view = {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}
+            self._open(self._widget)
             # Without text: where nobody shows widgets, the card above says all there is.
-            self._publisher.publish({_WIDGET: view, "text/plain": ""})
+            self._publisher.publish(view_of(self._widget))
         self._begin()
+
+    def embed(self) -> str:
+        """Bring it to life for somebody who shows it; return the id of its widget."""
+        assert self._widget is not None
+        self._open(self._widget)
+        self._begin()
+        return str(self._widget.model_id)
+
+    def _open(self, widget: CardWidget) -> None:
+        widget.on_msg(self._hear)
+        self._send(Part)
 
     def wait(
         self, timeout: float | None = None, *, on_note: Callable[[str], None] = lambda _: None
@@ -193,6 +210,8 @@ class LiveCard:
         return costs
 
     def _save(self) -> None:
+        if not self._saves:
+            return
         bundle = self._monitor.bundle(self._id)
         self._publisher.publish(bundle, transient={"display_id": self._id}, update=True)
 

@@ -1,36 +1,439 @@
-"""The panel: a form for a job, the jobs there are, and those there were.
+"""The panel: a form for a job, the jobs that there are, and those that there were.
 
-What is typed comes as values by field, and goes back with what is wrong with them: nothing here is
-known of a field but what the list of options says.
+The front end draws what it is told and says what is typed; see `_form` for the fields, `_draft` for
+what is wrong with them, `_board` for the jobs.
 """
 
 from __future__ import annotations
 
+import inspect
 import secrets
+import textwrap
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterable, Mapping
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
-from pyjob_magic import _form, _frontend, _view, offers
+from pyjob_magic import _compared, _form, _frontend, _states, history, inputs, offers, submission
 from pyjob_magic._board import Board
 from pyjob_magic._card import Card
-from pyjob_magic._live import LiveCard
+from pyjob_magic._compared import Side
+from pyjob_magic._draft import Draft, look_at
+from pyjob_magic._live import LiveCard, view_of
+from pyjob_magic._past import Entry, PastJob
+from pyjob_magic._tables import note_card
 from pyjob_magic.connection import Connection
-from pyjob_magic.errors import ApiError, OptionError, PyJobError, SourceError
+from pyjob_magic.errors import ApiError, NotFoundError, OptionError, PyJobError
 from pyjob_magic.job import Job
-from pyjob_magic.manifest import Manifest
+from pyjob_magic.manifest import ANNOTATIONS, Manifest
+from pyjob_magic.models import PyTorchJob, read_time
 from pyjob_magic.options import CellOptions
 from pyjob_magic.streams import log
 
 if TYPE_CHECKING:
-    from IPython.core.displaypub import DisplayPublisher
+    from IPython.core.interactiveshell import InteractiveShell
 
     from pyjob_magic._commands import Commands
 
 Json = dict[str, Any]
+
+_APART = 0.2  # seconds between two tellings of the jobs
+_SHARE = 0.2  # of one processor, that telling of them may take
+_LEFT_APART = 10.0  # seconds between two looks at what is left
+_MOST_PAST = 500  # jobs of the history that are shown
+
+
+class PanelWidget(anywidget.AnyWidget):
+    """What the front end knows of the panel."""
+
+    _esm = _frontend.panel_esm()
+    _css = _frontend.panel_css()
+
+    panel_id = traitlets.Unicode().tag(sync=True)
+    groups = traitlets.Any().tag(sync=True)
+    values = traitlets.Any().tag(sync=True)
+    source = traitlets.Unicode().tag(sync=True)
+    offers = traitlets.Any().tag(sync=True)
+    checked = traitlets.Any().tag(sync=True)
+    jobs = traitlets.Any().tag(sync=True)
+    history = traitlets.Any().tag(sync=True)
+    status = traitlets.Unicode().tag(sync=True)
+    cards = traitlets.Any().tag(sync=True)
+    compared = traitlets.Any().tag(sync=True)
+
+
+class Panel:
+    """One panel in a notebook.
+
+    Parameters
+    ----------
+    commands
+        What the magics do; knows where jobs go.
+    shell
+        Its shell.
+    """
+
+    def __init__(self, commands: Commands, shell: InteractiveShell) -> None:
+        self._commands = commands
+        self._shell = shell
+        self._id = secrets.token_hex(8)
+        self._lock = threading.RLock()
+        self._sending = threading.Lock()
+        self._cards: dict[str, LiveCard] = {}  # by id of their widgets
+        self._place: tuple[Any, ...] | None = None  # whose jobs and offers are shown
+        self._board: Board | None = None
+        self._end_offers: Callable[[], None] = lambda: None
+        self._left: dict[str, str] = {}
+        self._left_at = -_LEFT_APART
+        self._changed = threading.Event()
+        self._text = ""  # what the history is searched for
+        self._renew()
+        self._widget = PanelWidget(
+            panel_id=self._id,
+            groups=[],
+            values={},
+            offers={},
+            checked={},
+            jobs={"rows": [], "note": "", "now": time.time()},
+            history={"rows": [], "note": ""},
+            cards=[],
+            compared=None,
+        )
+
+    def display(self, job: Job | None = None) -> None:
+        """Put the panel under the cell that runs, filled in with a job if there is one."""
+        values, source = self._of_job(job) if job else ({}, "")
+        self._set(values=values, source=source)
+        self._look(values, source, revision=0)
+        self._show_history()
+        self._widget.on_msg(self._hear)
+        note = note_card(
+            "The panel of pyjob_magic is not alive here.", "%pytorchjob panel opens it.", self._id
+        )
+        self._shell.display_pub.publish(note)
+        self._shell.display_pub.publish(view_of(self._widget))
+        self._in_background(self._keep_jobs)
+
+    # -- what the front end says ------------------------------------------------------------------
+
+    def _hear(self, _: object, message: Any, __: object) -> None:
+        """Do what was asked for; whatever goes wrong is shown in the panel."""
+        try:
+            asked = dict(message)
+            answers: dict[str, Callable[[Json], None]] = {
+                "check": self._check,
+                "server": self._check_with_server,
+                "submit": self._submit,
+                "as cell": self._as_cell,
+                "load": self._load,
+                "jobs": self._act_on_jobs,
+                "history": self._act_on_history,
+            }
+            answers[asked["do"]](asked)
+        except Exception as error:
+            self._show_error(error)
+
+    def _show_error(self, error: Exception) -> None:
+        if not isinstance(error, PyJobError):
+            log.exception("the panel cannot go on", exc_info=error)
+        said = str(error) if isinstance(error, PyJobError) else f"{type(error).__name__}: {error}"
+        self._set(status=said)
+
+    def _check(self, asked: Json) -> None:
+        self._look(asked["values"], str(asked["source"]), asked.get("revision", 0))
+
+    def _look(self, values: Mapping[str, Any], source: str, revision: int) -> Draft:
+        draft = look_at(values, source, self._build)
+        if draft.connection:
+            self._move_to(draft.connection)
+        self._tell(draft, values, revision)
+        return draft
+
+    def _tell(self, draft: Draft, values: Mapping[str, Any], revision: int) -> None:
+        told = draft.told(self._left) | {"revision": revision, "line": _line(values)}
+        self._set(checked=told, **({"status": draft.problem} if draft.problem else {}))
+
+    def _build(self, options: CellOptions, source: str) -> tuple[Connection, Manifest]:
+        line = _form.line(_form.values_of(options))
+        return self._commands.build(
+            options,
+            source,
+            line,
+            self._commands.find_connection,
+            suffix=self._suffix,
+            identity=self._identity,
+        )
+
+    def _renew(self) -> None:
+        """Forget what tells the next submission from every other one."""
+        self._suffix, self._identity = submission.suffix(), submission.identity()
+
+    # -- the buttons of the form ------------------------------------------------------------------
+
+    def _check_with_server(self, asked: Json) -> None:
+        draft = self._look(asked["values"], str(asked["source"]), asked.get("revision", 0))
+        if not draft.is_ready:
+            self._answer("checked", asked, ok=False, message="It is not complete.")
+            return
+        self._in_background(partial(self._ask_server, asked, draft))
+
+    def _ask_server(self, asked: Json, draft: Draft) -> None:
+        assert draft.connection and draft.manifest
+        try:
+            draft.connection.submit(draft.manifest, dry_run=True)
+        except PyJobError as error:
+            self._object(asked, draft, error)
+            self._answer("checked", asked, ok=False, message=str(error))
+        else:
+            where = draft.connection.place
+            message = f"{where} would take it; nothing was created."
+            self._answer("checked", asked, ok=True, message=message)
+
+    def _object(self, asked: Json, draft: Draft, error: PyJobError) -> None:
+        """Put what the server says of an option beside its field."""
+        by_option: Mapping[str, str] = {}
+        if isinstance(error, ApiError):
+            by_option = error.by_option
+        elif isinstance(error, OptionError):
+            by_option = {error.option: error.reason}
+        errors = {
+            field: text for flag, text in by_option.items() if (field := _form.field_of(flag))
+        }
+        if errors:
+            told = draft.told(self._left) | {"errors": errors}
+            told |= {"revision": asked.get("revision", 0), "line": _line(asked["values"])}
+            self._set(checked=told)
+
+    def _submit(self, asked: Json) -> None:
+        draft = self._look(asked["values"], str(asked["source"]), asked.get("revision", 0))
+        if not draft.is_ready:
+            self._answer("submitted", asked, ok=False, message="It is not complete.")
+            return
+        self._in_background(partial(self._send_job, asked, draft))
+
+    def _send_job(self, asked: Json, draft: Draft) -> None:
+        assert draft.options and draft.connection and draft.manifest
+        if draft.options.dry_run:
+            self._answer("submitted", asked, ok=False, message="--dry-run submits nothing.")
+            return
+        try:
+            job = self._commands.submit(draft.options, draft.connection, draft.manifest)
+        except PyJobError as error:
+            self._object(asked, draft, error)
+            self._answer("submitted", asked, ok=False, message=str(error))
+            return
+        self._renew()
+        self._open_card(LiveCard(job, Card(job.manifest, job.place), self._shell.display_pub))
+        self._show_history()
+        self._answer("submitted", asked, ok=True, message=f"{job.name} was submitted.")
+
+    def _as_cell(self, asked: Json) -> None:
+        try:
+            text = _form.cell(asked["values"], str(asked["source"]))
+        except OptionError as error:
+            self._answer("cell", asked, ok=False, message=str(error))
+        else:
+            self._answer("cell", asked, ok=True, text=text)
+
+    # -- where the code comes from ----------------------------------------------------------------
+
+    def _load(self, asked: Json) -> None:
+        readers: dict[str, Callable[[str], tuple[Json | None, str]]] = {
+            "cell": self._of_cell,
+            "file": lambda value: self._of_cell(inputs.read_file("the file", value)),
+            "name": lambda value: (None, self._of_name(value)),
+            "job": lambda value: self._of_job(self._job(value)),
+            "history": lambda value: self._of_past(self._past(value)),
+        }
+        try:
+            values, source = readers[asked["what"]](str(asked["value"]))
+        except PyJobError as error:
+            self._answer("loaded", asked, ok=False, message=str(error))
+            return
+        self._set(source=source, **({} if values is None else {"values": values}))
+        shown = self._widget.values if values is None else values
+        self._look(shown, source, asked.get("revision", 0))
+        self._answer("loaded", asked, ok=True, message="")
+
+    def _of_cell(self, text: str) -> tuple[Json | None, str]:
+        """Return the options and the code of a cell, or the code of any other text."""
+        line, source = _form.parts(text)
+        if source == text:
+            return None, text
+        return _form.from_line(line, self._shell.user_ns), source
+
+    def _of_name(self, name: str) -> str:
+        """Return the code that a name of the notebook stands for."""
+        if name not in self._shell.user_ns:
+            raise OptionError("the name", f"there is no {name!r} in this notebook")
+        value = self._shell.user_ns[name]
+        if isinstance(value, str):
+            return value
+        try:
+            source = textwrap.dedent(inspect.getsource(value))
+        except (TypeError, OSError):
+            kind = type(value).__name__
+            raise OptionError(
+                "the name", f"{name!r} is no text and no function of this notebook: it is a {kind}"
+            ) from None
+        return f"{source}\n\n{name}()\n" if inspect.isfunction(value) else source
+
+    def _of_job(self, job: Job) -> tuple[Json, str]:
+        line = (job.manifest.metadata.annotations or {}).get(f"{ANNOTATIONS}line", "")
+        return self._of_line(line, job.name), job.source()
+
+    def _of_past(self, past: PastJob) -> tuple[Json, str]:
+        return self._of_line(past.line, past.name), past.source or ""
+
+    def _of_line(self, line: str, name: str) -> Json:
+        return {"name": name} | _form.from_line(line, {**_Unfilled(), **self._shell.user_ns})
+
+    # -- jobs -------------------------------------------------------------------------------------
+
+    def _move_to(self, connection: Connection) -> None:
+        """Show the jobs of a place from now on, and offer what it knows."""
+        place = (connection.client, connection.profile)
+        if place == self._place:
+            return
+        self._place = place
+        self._end_offers()
+        if self._board is not None:
+            self._board.close()
+        self._set(groups=_form.describe(connection.profile), offers={})
+        self._board = Board(connection.client, self._changed.set)
+        self._left, self._left_at = {}, -_LEFT_APART
+        self._end_offers = offers.look(connection, self._offer)
+        self._in_background(partial(self._look_what_is_left, connection))
+
+    def _offer(self, field: str, known: Sequence[str]) -> None:
+        with self._lock:
+            self._set(offers={**self._widget.offers, field: [*known]})
+
+    def _look_what_is_left(self, connection: Connection) -> None:
+        self._left = {each["resource"]: each["left"] for each in offers.left(connection)}
+
+    def _keep_jobs(self) -> None:
+        """Tell of the jobs when they have changed."""
+        while True:
+            self._changed.wait()
+            self._changed.clear()
+            board, begun = self._board, time.thread_time()
+            if board is not None:
+                jobs = {"rows": board.rows(), "note": board.note, "now": time.time()}
+                self._set(jobs=jobs)
+            time.sleep(max(_APART, (time.thread_time() - begun) / _SHARE))
+
+    def _act_on_jobs(self, asked: Json) -> None:
+        self._in_background(partial(self._act, asked, self._job))
+
+    def _act_on_history(self, asked: Json) -> None:
+        if asked["action"] == "search":
+            self._text = str(asked.get("text", ""))
+            self._show_history()
+            self._answer("done", asked, ok=True, message="")
+        else:
+            self._in_background(partial(self._act, asked, self._past))
+
+    def _act(self, asked: Json, find: Callable[[str], Job | PastJob]) -> None:
+        """Do what a button says with each of the jobs that are selected."""
+        if asked["action"] == "compare":
+            found = [find(str(uid)) for uid in asked["uids"]]
+            self._set(compared=_compared.compare([*map(_side, found)]))
+            self._answer("done", asked, ok=True, message="")
+            return
+        done, failures = [], []
+        for uid in asked["uids"]:
+            try:
+                done.append(self._do(asked["action"], find(str(uid))))
+            except PyJobError as error:
+                failures.append(str(error))
+        message = "; ".join(failures) or _counted(asked["action"], done)
+        self._answer("done", asked, ok=not failures, message=message)
+        if asked["action"] != "open":
+            self._show_history()
+
+    def _do(self, action: str, job: Job | PastJob) -> str:
+        if isinstance(job, PastJob):
+            self._do_with_past(action, job)
+        elif action == "open":
+            self._open_card(LiveCard(job, job.card(), self._shell.display_pub))
+        elif action == "rerun":
+            again = job.rerun()
+            self._open_card(LiveCard(again, Card(again.manifest, again.place), self._shell.display_pub))
+        else:
+            {"delete": job.delete, "suspend": job.suspend, "resume": job.resume}[action]()
+        return job.name
+
+    def _do_with_past(self, action: str, past: PastJob) -> None:
+        if action == "remove":
+            history.remove(past.uid)
+        elif action == "rerun":
+            again = self._commands.rerun_past(past)
+            self._open_card(LiveCard(again, Card(again.manifest, again.place), self._shell.display_pub))
+        else:
+            connection = self._commands.find_connection(
+                past.target, past.namespace, past.profile or None, past.context or None
+            )
+            job = connection.get(past.name)
+            if job.uid != past.uid:
+                raise NotFoundError(
+                    f"open PyTorchJob {past.name!r}", "another job has this name by now",
+                    target=past.target, code=404,
+                )
+            self._open_card(LiveCard(job, job.card(), self._shell.display_pub))
+
+    def _job(self, uid: str) -> Job:
+        job = self._board.job(uid) if self._board else None
+        if job is None or self._board is None:
+            raise OptionError("the job", "is not there any more")
+        return Job(self._board.client, job)
+
+    def _past(self, uid: str) -> PastJob:
+        if (past := history.get(uid)) is None:
+            raise OptionError("the job", "is not in the history any more")
+        return past
+
+    def _open_card(self, card: LiveCard) -> None:
+        with self._lock:
+            name = card.embed()
+            self._cards[name] = card
+            self._set(cards=[name, *self._widget.cards])
+
+    def _show_history(self) -> None:
+        try:
+            entries = history.entries(self._text, limit=_MOST_PAST)
+        except PyJobError as error:
+            self._set(history={"rows": [], "note": str(error)})
+            return
+        self._set(history={"rows": [*map(_past_row, entries)], "note": ""})
+
+    # -- to the front end -------------------------------------------------------------------------
+
+    def _set(self, **traits: Any) -> None:
+        with self._sending, self._widget.hold_sync():
+            for name, value in traits.items():
+                setattr(self._widget, name, value)
+
+    def _answer(self, kind: str, asked: Json, **told: Any) -> None:
+        self._widget.send({"is": kind, "id": asked.get("id"), **told})
+
+    def _in_background(self, work: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                work()
+            except Exception as error:
+                self._show_error(error)
+
+        threading.Thread(target=run, name="pyjob-panel", daemon=True).start()
+
+
+class _Unfilled(dict[str, str]):
+    """Leaves places that are to be filled in as they are."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{{{name}}}"

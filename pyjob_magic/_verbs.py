@@ -75,6 +75,11 @@ VERBS = {
         "NAME [NEW_NAME]",
         (_NAME, ("new_name", {"metavar": "NEW_NAME", "nargs": "?"})),
     ),
+    "panel": Verb(
+        "a form for jobs, and the jobs there are",
+        "[NAME]",
+        (("name", {"metavar": "NAME", "nargs": "?"}),),
+    ),
     "history": Verb(
         "jobs submitted from here, also those that are gone",
         "[NAME] [--limit N]",

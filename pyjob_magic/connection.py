@@ -129,6 +129,8 @@ class Connection:
         notebook: str = "",
         cell: str = "",
         line: str = "",
+        suffix: str = "",
+        identity: str = "",
         **said: Any,
     ) -> Manifest:
         """Return the manifest of a job that runs `source`, as `submit` would send it.
@@ -146,6 +148,9 @@ class Connection:
             A manifest to start from.
         notebook, cell, line
             Where the source comes from, for the job's annotations.
+        suffix, identity
+            The random end of generated names, and what tells this submission from every other
+            one; who shows a manifest before it is sent keeps them.
 
         Raises
         ------
@@ -154,11 +159,11 @@ class Connection:
         """
         origin = Origin(
             time=submission.time(),
-            suffix=submission.suffix(),
+            suffix=suffix or submission.suffix(),
             notebook=notebook,
             cell=cell,
             line=line,
-            submission=submission.identity(),
+            submission=identity or submission.identity(),
             profile=self.profile.name,
             user=_user(),
             target=self.client.target.annotations,

@@ -1,0 +1,90 @@
+"""Pure: jobs beside each other, what was said for them and what they have measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pyjob_magic import _form, _view
+from pyjob_magic.errors import OptionError
+from pyjob_magic.metrics import Series
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the jobs.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    line
+        What was typed behind ``%%pytorchjob``; None if it was not made from a cell.
+    facts
+        What else there is to compare.
+    source
+        Its code, if that is known.
+    series
+        What it has measured.
+    """
+
+    name: str
+    line: str | None = None
+    facts: Mapping[str, str] = ()  # type: ignore[assignment]
+    source: str | None = None
+    series: Sequence[Series] = ()
+
+    def said(self) -> dict[str, Any]:
+        """Return the options that were said, by their flags."""
+        if self.line is None:
+            return {}
+        try:
+            values = _form.from_line(self.line, _Unfilled())
+        except OptionError:
+            return {}
+        return {_form.flag_of(field): value for field, value in values.items() if field != "name"}
+
+
+class _Unfilled(dict[str, str]):
+    """Leaves places that are to be filled in as they are."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{{{name}}}"
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def compare(sides: Sequence[Side]) -> Json:
+    """Return the jobs beside each other, as values of JSON."""
+    said = [side.said() for side in sides]
+    facts = [dict(side.facts) for side in sides]
+    rows = [_row(key, [each.get(key) for each in facts]) for key in _keys(facts)]
+    rows += [_row(key, [each.get(key) for each in said]) for key in _keys(said)]
+    rows.append(_row("code", [_lines(side.source) for side in sides], [s.source for s in sides]))
+    series = [
+        replace(each, replica=f"{side.name} {each.replica}") for side in sides for each in side.series
+    ]
+    charts, note = _view.charts(series)
+    return {
+        "columns": [side.name for side in sides],
+        "rows": rows,
+        "charts": charts,
+        "charts_note": note,
+    }
+
+
+def _keys(of: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [*dict.fromkeys(key for each in of for key in each)]
+
+
+def _row(key: str, shown: Sequence[Any], compared: Sequence[Any] | None = None) -> list[Any]:
+    values = shown if compared is None else compared
+    return [key, [*shown], any(value != values[0] for value in values[1:])]
+
+
+def _lines(source: str | None) -> str | None:
+    return None if source is None else f"{len(source.splitlines())} lines"
