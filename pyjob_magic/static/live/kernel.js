@@ -1,5 +1,6 @@
 // What the card asks of the kernel, and the answers, which may come late or never.
 
+const ALL = ""; // the view of all replicas
 const LATE = 1000; // milliseconds
 
 class Kernel {

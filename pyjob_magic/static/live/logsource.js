@@ -1,6 +1,5 @@
 // The lines that a log panel shows: of all replicas or of one, moving or paused.
 
-const ALL = "";
 const AHEAD = 100; // lines asked for beyond those on screen
 
 class LogSource {
