@@ -1,4 +1,4 @@
-"""The front end of the live card: its files, joined into one module and one stylesheet."""
+"""The front ends of the live card and the panel: files, each joined into one module."""
 
 from __future__ import annotations
 
@@ -38,14 +38,70 @@ FILES = (
 )
 
 
+# What the panel has of the card, and its own.
+SHARED = (
+    "dom.js",
+    "icons.js",
+    "words.js",
+    "colours.js",
+    "theme.js",
+    "kernel.js",
+    "plot.js",
+    "charts.js",
+    "tabs.js",
+    "visibility.js",
+)
+PANEL_FILES = (
+    "said.js",
+    "python.js",
+    "yaml.js",
+    "notebook.js",
+    "draft.js",
+    "editor.js",
+    "code.js",
+    "field.js",
+    "form.js",
+    "preview.js",
+    "totals.js",
+    "summary.js",
+    "newjob.js",
+    "rows.js",
+    "selection.js",
+    "columns.js",
+    "table.js",
+    "filters.js",
+    "batch.js",
+    "board.js",
+    "compare.js",
+    "cards.js",
+    "panel.js",
+)
+STATIC = files("pyjob_magic").joinpath("static")
+
+
 @cache
 def esm() -> str:
     """Return the ES module that draws a card: ``export default { render }``."""
-    live = files("pyjob_magic").joinpath("static", "live")
-    return "\n".join(live.joinpath(name).read_text("utf-8") for name in FILES)
+    return _joined("live", FILES)
 
 
 @cache
 def css() -> str:
     """Return the stylesheet of a live card."""
-    return files("pyjob_magic").joinpath("static", "live.css").read_text("utf-8")
+    return STATIC.joinpath("live.css").read_text("utf-8")
+
+
+@cache
+def panel_esm() -> str:
+    """Return the ES module that draws the panel: ``export default { render }``."""
+    return _joined("live", SHARED) + "\n" + _joined("panel", PANEL_FILES)
+
+
+@cache
+def panel_css() -> str:
+    """Return the stylesheet of the panel, which is the card's and more."""
+    return css() + "\n" + STATIC.joinpath("panel.css").read_text("utf-8")
+
+
+def _joined(directory: str, names: tuple[str, ...]) -> str:
+    return "\n".join(STATIC.joinpath(directory, name).read_text("utf-8") for name in names)

@@ -1,0 +1,67 @@
+// The live cards of jobs that were submitted or opened here, each a widget of its own.
+
+class Cards {
+  constructor(panel) {
+    this.panel = panel;
+    this.cards = new Map(); // model id -> {node, view}
+    this.node = el("section", { class: "pj-cards", "aria-label": "Cards" });
+  }
+
+  /** Show the cards of these models, the newest first. */
+  render(ids) {
+    for (const [id, card] of this.cards) if (!ids.includes(id)) this.#drop(id, card);
+    for (const id of ids) if (!this.cards.has(id)) this.#show(id);
+    this.node.hidden = ids.length === 0;
+  }
+
+  stop() {
+    for (const [id, card] of this.cards) this.#drop(id, card);
+  }
+
+  #drop(id, card) {
+    this.cards.delete(id);
+    card.view?.remove();
+    card.node.remove();
+  }
+
+  async #show(id) {
+    const place = el(
+      "div",
+      { class: "pj-cardplace" },
+      el("p", { class: "pj-dim" }, "Loading \u2026"),
+    );
+    const close = closeButton("Close the card", () => this.#close(id));
+    const card = {
+      node: el("div", { class: "pj-cardbox" }, el("div", { class: "pj-cardbar" }, close), place),
+    };
+    this.cards.set(id, card);
+    this.node.prepend(card.node);
+    try {
+      const manager = this.panel.model.widget_manager;
+      const view = await manager.create_view(await manager.get_model(id));
+      if (this.cards.get(id) !== card) return void view.remove();
+      card.view = view;
+      put(place, view.el);
+      view.trigger?.("displayed");
+    } catch (error) {
+      put(
+        place,
+        el(
+          "p",
+          { class: "pj-wrong", role: "alert" },
+          icon("bad"),
+          el("span", {}, `The card could not be shown: ${error?.message ?? error}`),
+        ),
+      );
+    }
+  }
+
+  /** Take a card away, here and where the panel is shown again. */
+  #close(id) {
+    const { model } = this.panel;
+    this.panel.keep(
+      "cards",
+      (model.get("cards") ?? []).filter((each) => each !== id),
+    );
+  }
+}

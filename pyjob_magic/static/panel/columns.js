@@ -1,0 +1,160 @@
+// The columns of the tables: how each is called, sorted and shown. `from` is the width that it needs.
+
+const STATE = {
+  key: "state",
+  title: "State",
+  track: "118px",
+  from: 0,
+  value: (row) => row.state,
+  draw: (row) =>
+    el(
+      "span",
+      { class: "pj-rowstate", "data-tone": row.tone },
+      icon(row.tone in ICONS ? row.tone : "idle"),
+      el("span", {}, row.state),
+    ),
+};
+const NAME = {
+  key: "name",
+  title: "Name",
+  track: "minmax(150px, 2.2fr)",
+  from: 0,
+  value: (row) => row.name,
+  draw: (row, { several }) => [
+    el("b", { class: "pj-jobname", title: row.name }, row.name),
+    several && el("span", { class: "pj-dim" }, ` ${row.namespace}`),
+  ],
+  text: (row) => row.name,
+};
+const JOB_COLUMNS = [
+  STATE,
+  NAME,
+  worded({
+    key: "created",
+    title: "Age",
+    track: "64px",
+    from: 520,
+    number: true,
+    value: (row) => row.created,
+    turned: true,
+    text: (row, { now }) => since(row.created, null, now, age),
+  }),
+  worded({
+    key: "duration",
+    title: "Duration",
+    track: "92px",
+    from: 640,
+    number: true,
+    value: (row, { now }) => lasted(row, now),
+    text: (row, { now }) => since(row.started, row.ended, now, duration),
+  }),
+  worded({
+    key: "ready",
+    title: "Ready",
+    track: "60px",
+    from: 440,
+    number: true,
+    value: (row) => row.replicas[0] / (row.replicas[1] || 1),
+    text: (row) => row.replicas.join("/"),
+  }),
+  worded({
+    key: "asked",
+    title: "Asks for",
+    track: "minmax(110px, 1.4fr)",
+    from: 760,
+    value: (row) => row.asked,
+    text: (row) => row.asked,
+  }),
+  worded({
+    key: "who",
+    title: "Who",
+    track: "minmax(70px, 0.8fr)",
+    from: 860,
+    value: (row) => row.who,
+    text: (row) => row.who,
+  }),
+  {
+    key: "progress",
+    title: "Progress",
+    track: "104px",
+    from: 720,
+    value: (row) => row.progress,
+    draw: (row) =>
+      empty(row.progress)
+        ? ""
+        : el(
+            "span",
+            { class: "pj-rowprogress", "data-tone": row.tone },
+            bar(row.progress),
+            el("span", {}, percent(row)),
+          ),
+    text: (row) => percent(row),
+  },
+];
+const HISTORY_COLUMNS = [
+  STATE,
+  NAME,
+  worded({
+    key: "target",
+    title: "Where",
+    track: "minmax(110px, 1.2fr)",
+    from: 560,
+    value: (row) => `${row.target} / ${row.namespace}`,
+    text: (row) => `${row.target} / ${row.namespace}`,
+  }),
+  worded({
+    key: "submitted",
+    title: "Submitted",
+    track: "150px",
+    from: 480,
+    number: true,
+    turned: true,
+    value: (row) => row.submitted,
+    text: (row) => clock(row.submitted),
+  }),
+  worded({
+    key: "duration",
+    title: "Took",
+    track: "92px",
+    from: 680,
+    number: true,
+    value: (row) => (row.ended === null ? null : row.ended - row.submitted),
+    text: (row) => (row.ended === null ? "" : duration(row.ended - row.submitted)),
+  }),
+  worded({
+    key: "gone",
+    title: "Kept",
+    track: "96px",
+    from: 620,
+    value: (row) => (row.gone ? 1 : 0),
+    text: (row) => (row.gone ? "only here" : "also there"),
+  }),
+];
+
+/** A column of words. */
+function worded(column) {
+  return { ...column, draw: column.text };
+}
+
+/** Return how long ago in the largest unit: `8 s`, `5 min`, `3 h`, `2 d`. */
+function age(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const [size, unit] = [
+    [DAY, "d"],
+    [HOUR, "h"],
+    [MINUTE, "min"],
+  ].find(([each]) => whole >= each) ?? [1, "s"];
+  return `${Math.floor(whole / size)} ${unit}`;
+}
+
+function since(from, to, now, words) {
+  return empty(from) ? "" : words((to ?? now) - from);
+}
+
+function lasted({ started, ended }, now) {
+  return empty(started) ? null : (ended ?? now) - started;
+}
+
+function percent({ progress }) {
+  return empty(progress) ? "" : `${Math.floor(100 * progress)} %`;
+}

@@ -1,0 +1,103 @@
+// Jobs side by side: what was said of each, and their metrics over one another.
+
+class Compare {
+  constructor(close) {
+    this.only = el("input", { type: "checkbox", onchange: () => this.#table() });
+    this.only.checked = true;
+    this.title = el("h4", { tabindex: "-1" });
+    this.many = el("span", { class: "pj-dim" });
+    this.table = el("table", { class: "pj-compare" });
+    this.box = el(
+      "div",
+      {
+        class: "pj-comparebox",
+        tabindex: "0",
+        role: "region",
+        "aria-label": "Options side by side",
+      },
+      this.table,
+    );
+    this.charts = new Charts();
+    this.node = el(
+      "section",
+      { class: "pj-result", "aria-label": "Comparison", hidden: true },
+      el(
+        "div",
+        { class: "pj-boxhead" },
+        this.title,
+        el("label", { class: "pj-only" }, this.only, "Only differences"),
+        this.many,
+        closeButton("Close the comparison", close),
+      ),
+      this.box,
+      this.charts.node,
+    );
+  }
+
+  render(compared, theme) {
+    this.node.hidden = !compared;
+    if (!compared) return void (this.drawn = null);
+    const { columns, rows, charts } = compared;
+    const drawn = JSON.stringify([columns, rows]);
+    const fresh = !this.drawn;
+    if (drawn !== this.drawn) {
+      this.drawn = drawn;
+      this.data = compared;
+      say(this.title, `${counted(columns.length, "job")} compared`);
+      this.#table();
+    }
+    this.charts.render(charts ?? [], "", columns, ALL, theme);
+    if (fresh) this.title.focus();
+  }
+
+  #table() {
+    const { columns, rows } = this.data;
+    const different = rows.filter(([, , differs]) => differs);
+    const shown = this.only.checked ? different : rows;
+    say(this.many, `${count(different.length)} of ${counted(rows.length, "option")} differ`);
+    put(
+      this.table,
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          el("th", { scope: "col" }, "Option"),
+          columns.map((name) => el("th", { scope: "col" }, name)),
+        ),
+      ),
+      el(
+        "tbody",
+        {},
+        shown.map((row) => compareRow(row)),
+      ),
+    );
+    this.box.hidden = shown.length === 0;
+  }
+}
+
+function compareRow([field, values, differs]) {
+  const common = differs ? commonest(values) : null;
+  return el(
+    "tr",
+    { class: differs ? "pj-differs" : "" },
+    el("th", { scope: "row" }, differs && el("span", { class: "pj-unseen" }, "differs: "), field),
+    values.map((value) =>
+      el("td", { class: differs && value !== common ? "pj-other" : "" }, comparedText(value)),
+    ),
+  );
+}
+
+/** Return the value that most have, null where none is had by more than half. */
+function commonest(values) {
+  return (
+    values.find((value) => 2 * values.filter((each) => each === value).length > values.length) ??
+    null
+  );
+}
+
+function comparedText(value) {
+  if (empty(value)) return el("span", { class: "pj-dim" }, "\u2013");
+  return Array.isArray(value) ? value.join("\n") : String(value);
+}

@@ -1,0 +1,62 @@
+// The tab in which a job is put together.
+
+class NewJob {
+  constructor(panel) {
+    const { model, kernel, notebook } = panel;
+    this.model = model;
+    this.draft = new Draft(model, kernel, {
+      loaded: () => this.#loaded(),
+      changed: () => panel.changed("checked"),
+    });
+    this.form = new Form((field, value) => this.draft.say(field, value));
+    formsMade += 1;
+    this.code = new Code(`pj-code${formsMade}`, notebook, kernel, (source) =>
+      this.draft.code(source),
+    );
+    this.summary = new Summary(this.draft, kernel, notebook, (field) => this.#go(field));
+    this.node = el(
+      "div",
+      { class: "pj-newjob" },
+      el("div", { class: "pj-saying" }, this.code.node, this.form.node),
+      this.summary.node,
+    );
+    notebook.watch(() => panel.changed("cells"), panel.signal);
+  }
+
+  render(dirty) {
+    if (dirty.has("groups")) {
+      this.form.build(this.model.get("groups") ?? []);
+      this.#loaded();
+    }
+    if (dirty.has("groups") || dirty.has("offers")) this.form.offer(this.model.get("offers") ?? {});
+    if (dirty.has("cells")) this.code.refresh();
+    if (dirty.has("groups") || dirty.has("checked")) this.#found();
+  }
+
+  stop() {
+    this.draft.stop();
+  }
+
+  #loaded() {
+    this.form.set(this.draft.values);
+    this.code.set(this.draft.source);
+  }
+
+  /** Show what was found, unless it is about what has been changed since. */
+  #found() {
+    this.form.count(this.draft.values);
+    const titles = new Map([...this.form.fields].map(([name, { spec }]) => [name, spec.label]));
+    if (this.draft.current) {
+      const { errors = {}, source_error: wrong } = this.draft.found;
+      this.form.tell(errors);
+      this.code.tell(wrong ?? "");
+    }
+    this.summary.render(titles);
+  }
+
+  /** Go to a field; what has no field is the code. */
+  #go(field) {
+    if (this.form.fields.has(field)) this.form.focus(field);
+    else this.code.focus();
+  }
+}

@@ -1,0 +1,50 @@
+// A line that says what came of an action: errors are alerts, and stay until the next action.
+
+class Said {
+  constructor() {
+    this.node = el("div", { class: "pj-outcome", role: "status" });
+  }
+
+  tell(text, bad = false) {
+    attribute(this.node, "role", bad ? "alert" : "status");
+    this.node.classList.toggle("pj-bad", bad);
+    put(this.node, text && bad && icon("bad"), text && el("span", {}, text));
+  }
+}
+
+/** Ask the kernel to do something, and say there what comes of it; return the question. */
+function order(kernel, said, message, doing, done = () => {}) {
+  said.tell(`${doing} \u2026`);
+  return kernel.ask(
+    message,
+    (answer) => {
+      said.tell(answer.message ?? "", answer.ok === false);
+      done(answer);
+    },
+    () => said.tell(`${kernel.silence}.`),
+  );
+}
+
+/** Return a button with a sign; `attributes` are more of it. */
+function button(sign, label, onclick, attributes = {}) {
+  return el(
+    "button",
+    { type: "button", class: "pj-button", onclick, ...attributes },
+    icon(sign),
+    el("span", {}, label),
+  );
+}
+
+function closeButton(label, onclick) {
+  return el(
+    "button",
+    {
+      type: "button",
+      class: "pj-button pj-onlysign",
+      title: "Close",
+      "aria-label": label,
+      onclick,
+    },
+    icon("close"),
+  );
+}
