@@ -151,8 +151,9 @@ class Code {
   #chosen() {
     const cell = this.cells.find(({ id }) => id === this.select.value);
     if (!cell) return;
-    if (MAGIC.test(cell.source)) this.#load("cell", cell.source);
-    else this.#take(cell.source);
+    if (MAGIC.test(cell.source)) return void this.#load("cell", cell.source);
+    this.#take(cell.source);
+    this.said.tell("Follows the cell. To change it here, choose Typed here.");
   }
 
   #take(source) {

@@ -93,7 +93,7 @@ const JOB_COLUMNS = [
 ];
 const HISTORY_COLUMNS = [
   STATE,
-  NAME,
+  { ...NAME, draw: (row) => NAME.draw(row, {}) },
   worded({
     key: "target",
     title: "Where",
@@ -108,7 +108,6 @@ const HISTORY_COLUMNS = [
     track: "150px",
     from: 480,
     number: true,
-    turned: true,
     value: (row) => row.submitted,
     text: (row) => clock(row.submitted),
   }),

@@ -21,7 +21,9 @@ function sortedRows(rows, value, down) {
   return keyed.map(([, row]) => row);
 }
 
-/** Return how many rows are in which state, in the order of the words: [state, tone, count]. */
+const TONES = ["running", "waiting", "bad", "ok", "idle"];
+
+/** Return how many rows are in which state, those that go on first: [state, tone, count]. */
 function statesOf(rows) {
   const states = new Map();
   for (const { state, tone } of rows) {
@@ -29,7 +31,8 @@ function statesOf(rows) {
     known[2] += 1;
     states.set(state, known);
   }
-  return [...states.values()].sort(([a], [b]) => compared(a, b));
+  const place = ([, tone]) => TONES.indexOf(tone);
+  return [...states.values()].sort((a, b) => place(a) - place(b) || compared(a[0], b[0]));
 }
 
 function wordsOf(row) {

@@ -14,6 +14,7 @@ class Table {
     this.selection = new Selection();
     this.rows = [];
     this.about = { now: 0, several: false };
+    this.made = 0;
     this.drawn = new Map(); // uid -> the row in the page
     this.shown = columns;
     this.all = el("input", {
@@ -198,6 +199,7 @@ class Table {
   }
 
   #fresh(row) {
+    this.made += 1;
     const cells = this.shown.map((column) =>
       el("div", { class: `pj-td${column.number ? " pj-number" : ""}`, role: "gridcell" }),
     );
@@ -209,7 +211,7 @@ class Table {
     const more = el("div", { class: "pj-trmore", role: "gridcell" });
     const node = el(
       "div",
-      { class: "pj-tr", role: "row", id: `${this.id}-${row.uid}`, "data-uid": row.uid },
+      { class: "pj-tr", role: "row", id: `${this.id}-${this.made}` },
       el("div", { class: "pj-td pj-check", role: "gridcell" }, tick),
       cells,
       this.rest.length > 0 && more,
@@ -228,7 +230,7 @@ class Table {
     }
     this.all.checked = all;
     this.all.indeterminate = uids.size > 0 && !all;
-    attribute(this.node, "aria-activedescendant", this.drawn.has(at) ? `${this.id}-${at}` : null);
+    attribute(this.node, "aria-activedescendant", this.drawn.get(at)?.node.id);
   }
 
   #select(change) {
@@ -238,7 +240,8 @@ class Table {
   }
 
   #clicked(event) {
-    const uid = event.target.closest(".pj-tr")?.dataset.uid;
+    const node = event.target.closest(".pj-tr");
+    const [uid] = [...this.drawn].find(([, row]) => row.node === node) ?? [];
     if (uid === undefined) return;
     const box = event.target.closest(".pj-check") !== null;
     if (event.shiftKey) {

@@ -1,0 +1,289 @@
+"""A plain page with one panel on it, and what a kernel would tell the panel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Locator, Page, Route
+
+from pyjob_magic import _frontend, options
+from pyjob_magic.options import CellOptions
+from tests.browser.cardpage import FONTS, NOW, THEMES, charts
+
+ADDRESS = "http://localhost/panel/"  # is answered from here; no server runs
+FAKE_MODEL = Path(__file__).with_name("fakepanel.js")
+STATES = [
+    ("Running", "running"),
+    ("Succeeded", "ok"),
+    ("Failed", "bad"),
+    ("Pending", "waiting"),
+    ("Suspended", "idle"),
+]
+SOURCE = '''"""Train a small network."""
+import os
+
+import torch
+from torch import nn
+
+RANK = int(os.environ.get("RANK", 0))
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, images, labels) -> float:
+    return (model(images).argmax(1) == labels).float().mean().item()
+
+
+for epoch in range(12):  # a pass over all
+    loss = 2.3 / (1 + epoch)
+    print(f"epoch {epoch} loss={loss:.4f}")
+'''
+
+
+class PanelPage:
+    """A page on which `render` has run with a fake model.
+
+    Parameters
+    ----------
+    browser
+        Opens the page.
+    traits
+        What the kernel has said beyond `opened`.
+    notebook
+        Sources of the cells around, and which of them shows the panel; None where it cannot see.
+    theme
+        ``light`` or ``dark``.
+    """
+
+    def __init__(
+        self,
+        browser: Browser,
+        traits: dict[str, Any] | None = None,
+        notebook: dict[str, Any] | None = None,
+        *,
+        theme: str = "light",
+        width: int = 1200,
+        height: int = 1000,
+    ) -> None:
+        self.page: Page = browser.new_page(viewport={"width": width, "height": height})
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.route(f"{ADDRESS}**", lambda route: _answer(route, theme))
+        self.page.goto(ADDRESS)
+        self.page.evaluate(
+            """async ([traits, notebook]) => {
+                const { default: panel } = await import('./panel.mjs');
+                window.model = new FakePanelModel(traits, notebook);
+                model.everything = traits.history.rows;
+                window.close_panel = panel.render({ model, el: document.getElementById('place') });
+            }""",
+            [opened() | (traits or {}), notebook],
+        )
+
+    @property
+    def panel(self) -> Locator:
+        """The panel itself."""
+        return self.page.locator(".pyjob-panel")
+
+    @property
+    def table(self) -> Locator:
+        """The table of the tab that is open."""
+        return self.page.locator(".pj-table:visible")
+
+    def field(self, name: str) -> Locator:
+        """Return an option of the form."""
+        return self.page.locator(f'.pj-option[data-field="{name}"]')
+
+    def input(self, name: str) -> Locator:
+        """Return the box of an option."""
+        return self.field(name).locator("input").first
+
+    def names(self) -> list[str]:
+        """Return the names of the jobs that are in the page, from above."""
+        names: list[str] = self.page.evaluate(
+            """() => [...document.querySelectorAll('.pj-tbody .pj-tr')]
+                .filter(row => row.offsetParent)
+                .sort((a, b) => a.getAttribute('aria-rowindex') - b.getAttribute('aria-rowindex'))
+                .map(row => row.querySelector('.pj-jobname').textContent)"""
+        )
+        return names
+
+    def set(self, **traits: Any) -> None:
+        """Change traits, as the kernel would."""
+        self.page.evaluate(
+            "traits => Object.entries(traits).forEach(([k, v]) => model.set(k, v))", traits
+        )
+
+    def get(self, trait: str) -> Any:
+        """Return a trait."""
+        return self.page.evaluate("name => model.get(name)", trait)
+
+    def sent(self, what: str) -> list[dict[str, Any]]:
+        """Return the messages of a kind that the panel has sent."""
+        messages: list[dict[str, Any]] = self.page.evaluate("model.sent")
+        return [message for message in messages if message["do"] == what]
+
+    def open(self, tab: str) -> Locator:
+        """Open a tab and return its panel."""
+        self.page.get_by_role("tab", name=tab).click()
+        return self.page.get_by_role("tabpanel", name=tab)
+
+    def drawn(self) -> None:
+        """Wait until what was told to the panel is drawn."""
+        self.page.evaluate(
+            """async () => {
+                await new Promise(done => setTimeout(done));
+                for (const _ of [1, 2]) await new Promise(done => requestAnimationFrame(done));
+            }"""
+        )
+
+    def close(self) -> None:
+        """Close the page; what went wrong in it unseen fails the test."""
+        self.page.close()
+        assert self.errors == []
+
+
+def _answer(route: Route, theme: str) -> None:
+    name = route.request.url.removeprefix(ADDRESS)
+    if name == "panel.mjs":
+        route.fulfill(body=_frontend.panel_esm(), content_type="text/javascript")
+    elif name == "fakepanel.js":
+        route.fulfill(body=FAKE_MODEL.read_text(), content_type="text/javascript")
+    else:
+        route.fulfill(body=_html(theme), content_type="text/html")
+
+
+def _html(theme: str) -> str:
+    variables = "".join(f"{k}: {v};" for k, v in (THEMES[theme] | FONTS).items())
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Panel</title><style>
+:root {{ {variables} }}
+body {{ margin: 12px; background: var(--jp-layout-color0); color: var(--jp-ui-font-color1); }}
+{_frontend.panel_css()}
+</style><script src="fakepanel.js"></script></head><body><main><h1 hidden>Notebook</h1>
+<div id="place"></div></main></body></html>"""
+
+
+def opened(**changes: Any) -> dict[str, Any]:
+    """Return the traits of a panel that has just been opened."""
+    traits = {
+        "groups": groups(),
+        "values": {},
+        "source": "",
+        "offers": {
+            "namespace": ["team-vision", "team-text"],
+            "queue": ["gpu", "cpu"],
+            "mounts": ["pvc:datasets:/", "configmap:settings:/"],
+        },
+        "checked": {},
+        "jobs": jobs(40),
+        "history": history(25),
+        "status": "",
+        "cards": [],
+        "compared": None,
+    }
+    return traits | changes
+
+
+def groups() -> list[dict[str, Any]]:
+    """Return the options of a cell in groups of which the later ones are folded."""
+    known = options.options(CellOptions)
+    titles = {
+        "Job": "name image workers nproc_per_node",
+        "Resources": "cpu memory gpus gpu_resource shm_size",
+        "Policies": "restart_policy backoff_limit timeout ttl clean_pods suspend",
+        "Environment": "env args",
+        "Mounts and secrets": "mounts pull_secrets service_account",
+        "Labels": "labels annotations",
+        "Scheduling": "node_selector tolerations queue priority_class",
+        "Where": "on namespace context profile",
+        "Files": "save from_ pod_template patch",
+    }
+    return [
+        {
+            "title": title,
+            "folded": title not in ("Job", "Resources"),
+            "fields": [_field(name, known.get(name)) for name in names.split()],
+        }
+        for title, names in titles.items()
+    ]
+
+
+def _field(name: str, option: options.Option | None) -> dict[str, Any]:
+    if option is None:
+        option = options.Option("Arguments of the program.", "ARGS", flag="--")
+    kind = "lines" if option.repeat else "number" if option.metavar == "N" else "text"
+    default = option.help.rpartition("(")[2].removesuffix(").") if "(" in option.help else ""
+    return {
+        "field": name,
+        "flag": options.flag(name, option),
+        "label": name.rstrip("_").replace("_", " ").capitalize(),
+        "help": option.help,
+        "kind": kind if option.metavar else "switch",
+        "metavar": option.metavar,
+        "placeholder": default,
+        "choices": list(option.choices),
+    }
+
+
+def jobs(many: int, **changes: Any) -> dict[str, Any]:
+    """Return the jobs of a namespace, the newest first."""
+    return {"rows": [job(i) for i in range(many)], "note": "", "now": NOW} | changes
+
+
+def job(i: int, **changes: Any) -> dict[str, Any]:
+    """Return a job, the older the higher its number."""
+    state, tone = STATES[(i * 7) % 11 % 5]
+    began = state not in ("Pending", "Suspended")
+    row = {
+        "uid": f"uid-{i}",
+        "name": f"{('mnist-resnet50', 'bert-finetune', 'gpt-small', 'ablation')[i % 4]}-{i}",
+        "namespace": "team-vision",
+        "state": state,
+        "tone": tone,
+        "created": NOW - 60 - 977 * i,
+        "started": NOW - 40 - 977 * i if began else None,
+        "ended": NOW - 30 - 870 * i if tone in ("ok", "bad") else None,
+        "replicas": [1 + i % 3 if state == "Running" else 0, 3 + i % 4 * 2],
+        "asked": f"{1 + i % 4} GPU, {2 + i % 3 * 2} CPU, 16Gi",
+        "who": ("ada", "grace", "linus")[i % 3],
+        "progress": (i * 37 % 100) / 100 if state == "Running" else None,
+        "here": i % 3 == 0,
+    }
+    return row | changes
+
+
+def history(many: int) -> dict[str, Any]:
+    """Return jobs that were submitted from here, also some that are gone."""
+    rows = [
+        {
+            "uid": f"old-{i}",
+            "name": f"run-{i}",
+            "namespace": "default" if i % 2 else "team-vision",
+            "target": "local" if i % 2 else "kubernetes",
+            "state": STATES[1 + i % 2][0],
+            "tone": STATES[1 + i % 2][1],
+            "submitted": NOW - 3600 * i,
+            "ended": NOW - 3600 * i + 700 + 31 * i,
+            "gone": i > 3,
+        }
+        for i in range(many)
+    ]
+    return {"rows": rows, "note": ""}
+
+
+def compared() -> dict[str, Any]:
+    """Return two jobs and a third beside each other."""
+    names = ["mnist-resnet50-0", "mnist-resnet50-4", "mnist-resnet50-8"]
+    return {
+        "columns": names,
+        "rows": [
+            ["workers", ["2", "2", "4"], True],
+            ["gpus", ["1", "1", "1"], False],
+            ["memory", ["16Gi", "16Gi", "16Gi"], False],
+            ["image", ["pytorch/pytorch:2.5.1", "pytorch/pytorch:2.5.1", "team/torch:7"], True],
+            ["env", [["LR=0.1"], ["LR=0.01", "WARMUP=100"], ["LR=0.01"]], True],
+            ["ttl", [None, None, "1d"], True],
+        ],
+        "charts": charts(names),
+    }
