@@ -71,10 +71,16 @@ class FakePanelModel {
     return this.traits[name];
   }
 
+  /** Change a trait as the panel does. */
   set(name, value) {
+    this.unsaved = { ...this.unsaved, [name]: value };
+    this.hear(name, value);
+  }
+
+  /** Change a trait as the kernel does. */
+  hear(name, value) {
     if (JSON.stringify(this.traits[name]) === JSON.stringify(value)) return;
     this.traits[name] = value;
-    this.unsaved = { ...this.unsaved, [name]: value };
     this.trigger(`change:${name}`);
   }
 
@@ -116,14 +122,14 @@ class FakePanelModel {
   answer(message) {
     const tell = (content) => this.trigger("msg:custom", { id: message.id, ok: true, ...content }, []);
     const answers = {
-      check: () => this.set("checked", checkedOf(message)),
+      check: () => this.hear("checked", checkedOf(message)),
       server: () => {
         const errors = { queue: 'admission webhook denied: queue "fast" is closed' };
-        this.set("checked", { ...checkedOf(message), errors });
+        this.hear("checked", { ...checkedOf(message), errors });
         tell({ is: "checked", ok: false, message: "The server objects to 1 field." });
       },
       submit: () => {
-        this.set("cards", ["card-new", ...this.traits.cards]);
+        this.hear("cards", ["card-new", ...this.traits.cards]);
         tell({ is: "submitted", message: `${message.values.name} was submitted.` });
       },
       "as cell": () => tell({ is: "cell", text: `%%pytorchjob ${lineOf(message.values)}\n${message.source}` }),
@@ -136,19 +142,19 @@ class FakePanelModel {
 
   load({ what, value }, tell) {
     if (value === "missing.py") return tell({ is: "loaded", ok: false, message: "missing.py: there is no such file" });
-    this.set("source", what === "cell" ? value.split("\n").slice(1).join("\n") : `print(${JSON.stringify(value)})\n`);
-    this.set("values", { name: "loaded", workers: "2", env: ["A=1", "B=2"] });
+    this.hear("source", what === "cell" ? value.split("\n").slice(1).join("\n") : `print(${JSON.stringify(value)})\n`);
+    this.hear("values", { name: "loaded", workers: "2", env: ["A=1", "B=2"] });
     return tell({ is: "loaded", message: `Loaded from ${what}.` });
   }
 
   act({ do: trait, action, uids, text }, tell) {
     if (action === "search") {
       const rows = this.everything.filter((row) => !text || row.found === text || row.name.includes(text));
-      this.set("history", { ...this.traits.history, rows });
+      this.hear("history", { ...this.traits.history, rows });
     } else if (action === "delete" || action === "remove") {
       const { rows, ...others } = this.traits[trait];
-      this.set(trait, { ...others, rows: rows.filter((row) => !uids.includes(row.uid)) });
-    } else if (action === "open") this.set("cards", [`card-${uids[0]}`, ...this.traits.cards]);
+      this.hear(trait, { ...others, rows: rows.filter((row) => !uids.includes(row.uid)) });
+    } else if (action === "open") this.hear("cards", [`card-${uids[0]}`, ...this.traits.cards]);
     const failed = action === "resume";
     tell({ is: "done", ok: !failed, message: failed ? "job-3 cannot be resumed: it has ended" : `${action}: ${uids?.length} done` });
   }

@@ -111,7 +111,7 @@ class PanelPage:
     def set(self, **traits: Any) -> None:
         """Change traits, as the kernel would."""
         self.page.evaluate(
-            "traits => Object.entries(traits).forEach(([k, v]) => model.set(k, v))", traits
+            "traits => Object.entries(traits).forEach(([k, v]) => model.hear(k, v))", traits
         )
 
     def get(self, trait: str) -> Any:

@@ -145,7 +145,7 @@ def test_a_field_is_checked_while_it_is_typed(open_panel: Open) -> None:
 
 
 def test_quick_typing_is_checked_once(open_panel: Open) -> None:
-    """Keys that follow each other at once are one question; an answer to an old one is not shown."""
+    """Keys in a row are one question; an answer to an old one is not shown."""
     panel = open_panel()
     expect(panel.page.locator(".pj-ready")).to_contain_text("missing: code")
     panel.page.evaluate("model.busy = true")
@@ -282,7 +282,7 @@ def test_typing_redraws_only_what_changed(open_panel: Open) -> None:
     panel.page.evaluate(
         """() => {
             window.made = 0;
-            new MutationObserver(all => { for (const { addedNodes } of all) made += addedNodes.length; })
+            new MutationObserver(all => all.forEach(({ addedNodes }) => { made += addedNodes.length; }))
                 .observe(document.querySelector('.pj-codelines'), { childList: true });
         }"""
     )
@@ -386,7 +386,7 @@ def test_a_page_without_a_notebook_says_so(open_panel: Open) -> None:
 
 
 def test_totals_and_what_is_left(open_panel: Open) -> None:
-    """Replicas times resources; a bar where it is known what is left, words where it is too much."""
+    """Replicas times resources; a bar where it is known what is left, words if it is too much."""
     panel = open_panel({"source": SOURCE, "values": {"workers": "2", "gpus": "4", "cpu": "8"}})
     rows = panel.page.locator(".pj-totals li")
 
@@ -430,7 +430,7 @@ def test_submit_says_what_is_missing(open_panel: Open) -> None:
 
 
 def test_the_server_objects_beside_the_field(open_panel: Open) -> None:
-    """Its words are where they concern, and stay until it is asked again or the field is changed."""
+    """Its words are where they concern, and stay until something is changed."""
     panel = open_panel({"source": SOURCE, "values": {"queue": "fast"}})
     expect(panel.page.locator(".pj-ready")).to_have_text("Ready to submit.")
     panel.page.get_by_role("button", name="Check with the server").click()
@@ -693,7 +693,7 @@ def test_actions_for_the_selection(open_panel: Open) -> None:
 
     panel.page.get_by_role("button", name="Resume").click()
     expect(panel.page.get_by_role("alert")).to_have_text("job-3 cannot be resumed: it has ended")
-    panel.page.get_by_role("button", name="Suspend").click()
+    panel.page.get_by_role("button", name="Suspend", exact=True).click()
     expect(panel.page.get_by_role("alert")).to_have_count(0)
     actions = [each["action"] for each in panel.sent("jobs")]
     assert actions == ["resume", "suspend"]
@@ -862,6 +862,7 @@ def test_two_views_show_one_draft(open_panel: Open) -> None:
     boxes = panel.page.locator('.pj-option[data-field="name"] input')
     boxes.nth(0).press_sequentially("mnist")
     expect(boxes.nth(1)).to_have_value("mnist")
+    boxes.nth(1).press("End")
     boxes.nth(1).press_sequentially("-2")
     expect(boxes.nth(0)).to_have_value("mnist-2")
     ids = panel.page.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)")
@@ -902,7 +903,7 @@ def test_it_fits_its_width(open_panel: Open, width: int) -> None:
             """() => {
                 const panel = document.querySelector('.pyjob-panel').getBoundingClientRect();
                 return [...document.querySelectorAll('.pyjob-panel *')]
-                    .filter(node => !node.closest('pre, code, .pj-comparebox, .pj-code, .pj-unseen'))
+                    .filter(node => !node.closest('pre, code, .pj-comparebox, .pj-code'))
                     .filter(node => node.getBoundingClientRect().right > panel.right + 1)
                     .map(node => String(node.className.baseVal ?? node.className));
             }"""

@@ -16,7 +16,7 @@ class Tabs {
     });
     this.node = el("div", { class: "pj-tabbox" }, this.list);
     for (const [name, content] of Object.entries(panels))
-      this.#add(name, content, `pj-${tabsMade}-${name}`);
+      this.#add(name, content, `pj-${tabsMade}-${name.replaceAll(" ", "-")}`);
     this.open(Object.keys(panels)[0]);
   }
 

@@ -54,7 +54,6 @@ class Code {
   /** Show the code of another draft, and the cell it is of. */
   set(source) {
     this.editor.set(source);
-    this.kernel.drop(this.question);
     this.said.tell("");
     if (this.origin === "cell" && !this.#follows(source)) this.#choose("text");
   }
@@ -183,6 +182,6 @@ class Code {
   }
 
   #load(what, value) {
-    this.question = order(this.kernel, this.said, { do: "load", what, value }, "Loading");
+    order(this.kernel, this.said, { do: "load", what, value }, "Loading");
   }
 }

@@ -6,22 +6,24 @@ class Said {
   }
 
   tell(text, bad = false) {
+    this.text = text;
     attribute(this.node, "role", bad ? "alert" : "status");
     this.node.classList.toggle("pj-bad", bad);
     put(this.node, text && bad && icon("bad"), text && el("span", {}, text));
   }
 }
 
-/** Ask the kernel to do something, and say there what comes of it; return the question. */
+/** Ask the kernel to do something, and say there what comes of it. */
 function order(kernel, said, message, doing, done = () => {}) {
-  said.tell(`${doing} \u2026`);
-  return kernel.ask(
+  const waiting = `${doing} \u2026`;
+  said.tell(waiting);
+  kernel.ask(
     message,
     (answer) => {
       said.tell(answer.message ?? "", answer.ok === false);
       done(answer);
     },
-    () => said.tell(`${kernel.silence}.`),
+    () => said.text === waiting && said.tell(`${kernel.silence}.`),
   );
 }
 
