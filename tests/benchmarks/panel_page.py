@@ -55,8 +55,8 @@ NEWS = f"""async jobs => {{
 }}"""
 PLAIN = f"""async ({{ rows }}) => {{
     const begun = performance.now();
-    const place = document.getElementById('plain')
-        ?? document.body.appendChild(Object.assign(document.createElement('table'), {{ id: 'plain' }}));
+    const place = document.body.appendChild(document.createElement('table'));
+    place.id = 'plain';
     const keys = ['state', 'name', 'created', 'started', 'ended', 'asked', 'who', 'progress'];
     place.replaceChildren(...rows.map(row => {{
         const line = document.createElement('tr');

@@ -7,8 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, Route
 
-from pyjob_magic import _frontend, options
-from pyjob_magic.options import CellOptions
+from pyjob_magic import _form, _frontend
 from tests.browser.cardpage import FONTS, NOW, THEMES, charts
 
 ADDRESS = "http://localhost/panel/"  # is answered from here; no server runs
@@ -167,7 +166,7 @@ body {{ margin: 12px; background: var(--jp-layout-color0); color: var(--jp-ui-fo
 def opened(**changes: Any) -> dict[str, Any]:
     """Return the traits of a panel that has just been opened."""
     traits = {
-        "groups": groups(),
+        "groups": _form.describe(),
         "values": {},
         "source": "",
         "offers": {
@@ -183,47 +182,6 @@ def opened(**changes: Any) -> dict[str, Any]:
         "compared": None,
     }
     return traits | changes
-
-
-def groups() -> list[dict[str, Any]]:
-    """Return the options of a cell in groups of which the later ones are folded."""
-    known = options.options(CellOptions)
-    titles = {
-        "Job": "name image workers nproc_per_node",
-        "Resources": "cpu memory gpus gpu_resource shm_size",
-        "Policies": "restart_policy backoff_limit timeout ttl clean_pods suspend",
-        "Environment": "env args",
-        "Mounts and secrets": "mounts pull_secrets service_account",
-        "Labels": "labels annotations",
-        "Scheduling": "node_selector tolerations queue priority_class",
-        "Where": "on namespace context profile",
-        "Files": "save from_ pod_template patch",
-    }
-    return [
-        {
-            "title": title,
-            "folded": title not in ("Job", "Resources"),
-            "fields": [_field(name, known.get(name)) for name in names.split()],
-        }
-        for title, names in titles.items()
-    ]
-
-
-def _field(name: str, option: options.Option | None) -> dict[str, Any]:
-    if option is None:
-        option = options.Option("Arguments of the program.", "ARGS", flag="--")
-    kind = "lines" if option.repeat else "number" if option.metavar == "N" else "text"
-    default = option.help.rpartition("(")[2].removesuffix(").") if "(" in option.help else ""
-    return {
-        "field": name,
-        "flag": options.flag(name, option),
-        "label": name.rstrip("_").replace("_", " ").capitalize(),
-        "help": option.help,
-        "kind": kind if option.metavar else "switch",
-        "metavar": option.metavar,
-        "placeholder": default,
-        "choices": list(option.choices),
-    }
 
 
 def jobs(many: int, **changes: Any) -> dict[str, Any]:

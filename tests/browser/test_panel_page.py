@@ -9,13 +9,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
+from pyjob_magic import _form
 from pyjob_magic.options import CellOptions, flag, options
 from tests.browser.cardpage import NOW
 from tests.browser.panelpage import (
     SOURCE,
     PanelPage,
     compared,
-    groups,
     history,
     job,
     jobs,
@@ -65,7 +65,7 @@ def test_nothing_becomes_markup(open_panel: Open) -> None:
     everything = opened(
         jobs=jobs(3), history=history(2), compared=compared(), cards=[f"lost {HOSTILE}"]
     )
-    traits = _poisoned(everything) | {"groups": groups(), "status": HOSTILE}
+    traits = _poisoned(everything) | {"groups": _form.describe(), "status": HOSTILE}
     panel = open_panel(traits, {"sources": [HOSTILE], "own": None})
     panel.page.evaluate("model.busy = true")
     checked = {"errors": {"cpu": HOSTILE, "other": HOSTILE}, "source_error": HOSTILE}
@@ -108,7 +108,7 @@ def test_every_option_has_a_field(open_panel: Open) -> None:
         " node.querySelector('.pj-flag').textContent, node.querySelector('.pj-hint').textContent])"
     )
     known = options(CellOptions)
-    listed = [spec["field"] for group in groups() for spec in group["fields"]]
+    listed = [spec["field"] for group in _form.describe() for spec in group["fields"]]
     assert [name for name, _, _ in fields] == listed
 
     for name, typed, hint in fields:
@@ -184,7 +184,7 @@ def test_a_folded_group_opens_for_an_error(open_panel: Open) -> None:
     expect(panel.page.locator(".pj-ready")).to_contain_text("1 field to mend")
     panel.drawn()
     expect(environment).not_to_have_attribute("open", "")
-    panel.page.get_by_role("button", name="Env", exact=True).click()
+    panel.page.get_by_role("button", name="Variables", exact=True).click()
     expect(panel.input("env")).to_be_focused()
 
 
@@ -282,7 +282,8 @@ def test_typing_redraws_only_what_changed(open_panel: Open) -> None:
     panel.page.evaluate(
         """() => {
             window.made = 0;
-            new MutationObserver(all => all.forEach(({ addedNodes }) => { made += addedNodes.length; }))
+            const count = all => all.forEach(each => { made += each.addedNodes.length; });
+            new MutationObserver(count)
                 .observe(document.querySelector('.pj-codelines'), { childList: true });
         }"""
     )
@@ -391,8 +392,8 @@ def test_totals_and_what_is_left(open_panel: Open) -> None:
     rows = panel.page.locator(".pj-totals li")
 
     expect(rows).to_have_count(3)
-    expect(rows.nth(1)).to_have_text("nvidia.com/gpu12 3 × 4more than the 8 left")
-    expect(rows.nth(2)).to_have_text("cpu24 3 × 8of 64 left")
+    expect(rows.nth(1)).to_have_text("nvidia.com/gpu12 3 \u00d7 4more than the 8 left")
+    expect(rows.nth(2)).to_have_text("cpu24 3 \u00d7 8of 64 left")
     widths = panel.page.locator(".pj-barfill").evaluate_all("n => n.map(x => x.style.width)")
     assert widths == ["100%", "37.5%"]
 
