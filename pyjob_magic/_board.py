@@ -28,6 +28,7 @@ class Board:
     """
 
     def __init__(self, client: Client, on_change: Callable[[], None]) -> None:
+        self.client = client
         self.note = ""
         """What keeps it from being up to date."""
         self.synced = False

@@ -66,7 +66,9 @@ def compare(sides: Sequence[Side]) -> Json:
     rows += [_row(key, [each.get(key) for each in said]) for key in _keys(said)]
     rows.append(_row("code", [_lines(side.source) for side in sides], [s.source for s in sides]))
     series = [
-        replace(each, replica=f"{side.name} {each.replica}") for side in sides for each in side.series
+        replace(each, replica=f"{side.name} {each.replica}")
+        for side in sides
+        for each in side.series
     ]
     charts, note = _view.charts(series)
     return {

@@ -51,9 +51,11 @@ class Draft:
     plain: Manifest | None = None
 
     @property
-    def is_ready(self) -> bool:
-        """Whether it can be submitted."""
-        return self.manifest is not None and not (self.missing or self.source_error)
+    def whole(self) -> tuple[CellOptions, Connection, Manifest] | None:
+        """What can be submitted, once nothing is missing."""
+        if self.missing or not (self.options and self.connection and self.manifest):
+            return None
+        return self.options, self.connection, self.manifest
 
     def told(self, left: Mapping[str, str]) -> Json:
         """Return it as values of JSON, beside what is left of each resource."""

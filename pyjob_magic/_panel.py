@@ -12,8 +12,8 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -26,12 +26,13 @@ from pyjob_magic._compared import Side
 from pyjob_magic._draft import Draft, look_at
 from pyjob_magic._live import LiveCard, view_of
 from pyjob_magic._past import Entry, PastJob
-from pyjob_magic._tables import note_card
+from pyjob_magic._tables import asked as asked_for
+from pyjob_magic._tables import framed
 from pyjob_magic.connection import Connection
 from pyjob_magic.errors import ApiError, NotFoundError, OptionError, PyJobError
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import ANNOTATIONS, Manifest
-from pyjob_magic.models import PyTorchJob, read_time
+from pyjob_magic.models import read_time
 from pyjob_magic.options import CellOptions
 from pyjob_magic.streams import log
 
@@ -54,7 +55,7 @@ class PanelWidget(anywidget.AnyWidget):
     _esm = _frontend.panel_esm()
     _css = _frontend.panel_css()
 
-    panel_id = traitlets.Unicode().tag(sync=True)
+    card_id = traitlets.Unicode().tag(sync=True)
     groups = traitlets.Any().tag(sync=True)
     values = traitlets.Any().tag(sync=True)
     source = traitlets.Unicode().tag(sync=True)
@@ -94,7 +95,7 @@ class Panel:
         self._text = ""  # what the history is searched for
         self._renew()
         self._widget = PanelWidget(
-            panel_id=self._id,
+            card_id=self._id,
             groups=[],
             values={},
             offers={},
@@ -112,10 +113,7 @@ class Panel:
         self._look(values, source, revision=0)
         self._show_history()
         self._widget.on_msg(self._hear)
-        note = note_card(
-            "The panel of pyjob_magic is not alive here.", "%pytorchjob panel opens it.", self._id
-        )
-        self._shell.display_pub.publish(note)
+        self._shell.display_pub.publish(_note(self._id))
         self._shell.display_pub.publish(view_of(self._widget))
         self._in_background(self._keep_jobs)
 
@@ -177,21 +175,21 @@ class Panel:
 
     def _check_with_server(self, asked: Json) -> None:
         draft = self._look(asked["values"], str(asked["source"]), asked.get("revision", 0))
-        if not draft.is_ready:
+        if draft.whole is None:
             self._answer("checked", asked, ok=False, message="It is not complete.")
             return
-        self._in_background(partial(self._ask_server, asked, draft))
+        self._in_background(partial(self._ask_server, asked, draft, *draft.whole[1:]))
 
-    def _ask_server(self, asked: Json, draft: Draft) -> None:
-        assert draft.connection and draft.manifest
+    def _ask_server(
+        self, asked: Json, draft: Draft, connection: Connection, manifest: Manifest
+    ) -> None:
         try:
-            draft.connection.submit(draft.manifest, dry_run=True)
+            connection.submit(manifest, dry_run=True)
         except PyJobError as error:
             self._object(asked, draft, error)
             self._answer("checked", asked, ok=False, message=str(error))
         else:
-            where = draft.connection.place
-            message = f"{where} would take it; nothing was created."
+            message = f"{connection.place} would take it; nothing was created."
             self._answer("checked", asked, ok=True, message=message)
 
     def _object(self, asked: Json, draft: Draft, error: PyJobError) -> None:
@@ -211,24 +209,30 @@ class Panel:
 
     def _submit(self, asked: Json) -> None:
         draft = self._look(asked["values"], str(asked["source"]), asked.get("revision", 0))
-        if not draft.is_ready:
+        if draft.whole is None:
             self._answer("submitted", asked, ok=False, message="It is not complete.")
             return
-        self._in_background(partial(self._send_job, asked, draft))
+        self._in_background(partial(self._send_job, asked, draft, *draft.whole))
 
-    def _send_job(self, asked: Json, draft: Draft) -> None:
-        assert draft.options and draft.connection and draft.manifest
-        if draft.options.dry_run:
+    def _send_job(
+        self,
+        asked: Json,
+        draft: Draft,
+        options: CellOptions,
+        connection: Connection,
+        manifest: Manifest,
+    ) -> None:
+        if options.dry_run:
             self._answer("submitted", asked, ok=False, message="--dry-run submits nothing.")
             return
         try:
-            job = self._commands.submit(draft.options, draft.connection, draft.manifest)
+            job = self._commands.submit(options, connection, manifest)
         except PyJobError as error:
             self._object(asked, draft, error)
             self._answer("submitted", asked, ok=False, message=str(error))
             return
         self._renew()
-        self._open_card(LiveCard(job, Card(job.manifest, job.place), self._shell.display_pub))
+        self._open_job(job)
         self._show_history()
         self._answer("submitted", asked, ok=True, message=f"{job.name} was submitted.")
 
@@ -361,10 +365,10 @@ class Panel:
         if isinstance(job, PastJob):
             self._do_with_past(action, job)
         elif action == "open":
-            self._open_card(LiveCard(job, job.card(), self._shell.display_pub))
+            self._open_job(job, job.card())
         elif action == "rerun":
             again = job.rerun()
-            self._open_card(LiveCard(again, Card(again.manifest, again.place), self._shell.display_pub))
+            self._open_job(again)
         else:
             {"delete": job.delete, "suspend": job.suspend, "resume": job.resume}[action]()
         return job.name
@@ -373,19 +377,25 @@ class Panel:
         if action == "remove":
             history.remove(past.uid)
         elif action == "rerun":
-            again = self._commands.rerun_past(past)
-            self._open_card(LiveCard(again, Card(again.manifest, again.place), self._shell.display_pub))
+            connection = self._of(past)
+            again = connection.rerun(past, secrets=self._shell.user_ns)
+            self._open_job(again)
         else:
-            connection = self._commands.find_connection(
-                past.target, past.namespace, past.profile or None, past.context or None
-            )
-            job = connection.get(past.name)
+            job = self._of(past).get(past.name)
             if job.uid != past.uid:
                 raise NotFoundError(
-                    f"open PyTorchJob {past.name!r}", "another job has this name by now",
-                    target=past.target, code=404,
+                    f"open PyTorchJob {past.name!r}",
+                    "another job has this name by now",
+                    target=past.target,
+                    code=404,
                 )
-            self._open_card(LiveCard(job, job.card(), self._shell.display_pub))
+            self._open_job(job, job.card())
+
+    def _of(self, past: PastJob) -> Connection:
+        """Return the connection to where a job was."""
+        return self._commands.find_connection(
+            past.target, past.namespace, past.profile or None, past.context or None
+        )
 
     def _job(self, uid: str) -> Job:
         job = self._board.job(uid) if self._board else None
@@ -398,7 +408,10 @@ class Panel:
             raise OptionError("the job", "is not in the history any more")
         return past
 
-    def _open_card(self, card: LiveCard) -> None:
+    def _open_job(self, job: Job, first: Card | None = None) -> None:
+        """Show the live card of a job below the panel."""
+        first = first or Card(job.manifest, job.place)
+        card = LiveCard(job, first, self._shell.display_pub, interactive=True)
         with self._lock:
             name = card.embed()
             self._cards[name] = card
@@ -437,3 +450,67 @@ class _Unfilled(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         return f"{{{name}}}"
+
+
+def _line(values: Mapping[str, Any]) -> str:
+    """Return what a cell would say; nothing as long as it cannot say that."""
+    try:
+        return _form.line(values)
+    except OptionError:
+        return ""
+
+
+def _note(card_id: str) -> dict[str, str]:
+    """Return what a notebook shows that is opened without its kernel."""
+    said = "This is where the panel of pyjob_magic was; %pytorchjob panel opens it again."
+    html = framed(f"<p>{escape(said)}</p>", f" data-pyjob-card='{card_id}'")
+    return {"text/plain": said, "text/html": html}
+
+
+def _side(job: Job | PastJob) -> Side:
+    """Return a job as one of those that are compared."""
+    if isinstance(job, PastJob):
+        facts = {"state": job.state, "submitted": job.submitted, "asked for": job.asked}
+        return Side(job.name, job.line, facts, job.source, job.series)
+    said = job.manifest.metadata.annotations or {}
+    facts = {
+        "state": _states.state(job.manifest),
+        "submitted": job.manifest.metadata.creation_timestamp or "",
+        "asked for": asked_for(job.manifest),
+    }
+    try:
+        source: str | None = job.source()
+    except PyJobError:  # not made from a cell
+        source = None
+    return Side(job.name, said.get(f"{ANNOTATIONS}line"), facts, source, job.series())
+
+
+def _past_row(entry: Entry) -> Json:
+    """Return what is shown of a job of the history."""
+    ended = read_time(entry.ended or None)
+    submitted = read_time(entry.submitted)
+    return {
+        "uid": entry.uid,
+        "name": entry.name,
+        "namespace": entry.namespace,
+        "target": entry.place,
+        "state": entry.state,
+        "tone": _states.state_tone(entry.state),
+        "submitted": submitted.timestamp() if submitted else None,
+        "ended": ended.timestamp() if ended else None,
+        "gone": bool(entry.deleted),
+    }
+
+
+def _counted(action: str, names: Sequence[str]) -> str:
+    """Return what was done with which jobs."""
+    done = {
+        "delete": "deleted",
+        "suspend": "being suspended",
+        "resume": "being resumed",
+        "rerun": "submitted again",
+        "open": "open below",
+        "remove": "forgotten",
+    }[action]
+    one = len(names) == 1
+    return f"{names[0] if one else f'{len(names)} jobs'} {'is' if one else 'are'} {done}."

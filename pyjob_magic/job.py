@@ -292,6 +292,15 @@ class Job:
         MetricTable
             Else a table of the same; its `MetricTable.to_dict` has these columns.
         """
+        table = MetricTable(self.series())
+        try:
+            from pandas import DataFrame
+        except ImportError:
+            return table
+        return DataFrame(table.to_dict())
+
+    def series(self) -> list[Series]:
+        """Return what the replicas have measured; see `metrics`."""
         pods = {pod.replica: pod for pod in self.replicas()}
         seen: dict[str, str] = {}
         collector = Collector()
@@ -301,12 +310,7 @@ class Job:
         if seen:
             logger.warning(seen_until(seen))
         self._remember(series=collector.series)
-        table = MetricTable(collector.series)
-        try:
-            from pandas import DataFrame
-        except ImportError:
-            return table
-        return DataFrame(table.to_dict())
+        return collector.series
 
     def events(self) -> EventTable:
         """Return what the control plane says about the job and its replicas, oldest first."""

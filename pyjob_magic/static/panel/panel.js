@@ -46,6 +46,7 @@ class Panel {
 
   stop() {
     this.ending.abort();
+    this.showStatic();
     cancelAnimationFrame(this.frame);
     clearInterval(this.timer);
     for (const [name, heard] of this.heard) this.model.off(name, heard);
@@ -70,6 +71,7 @@ class Panel {
       () => this.#opened(),
     );
     attribute(this.tabs.list, "aria-label", "Panel");
+    this.showStatic = hideStatic(this.model.get("card_id") ?? "");
     this.root.append(this.alert, this.link, this.tabs.node, this.compare.node, this.cards.node);
   }
 
