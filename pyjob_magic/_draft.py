@@ -103,7 +103,7 @@ def look_at(values: Mapping[str, Any], source: str, build: Build) -> Draft:
         problem = "" if field_ else str(error)
         return Draft(errors, missing=missing, problem=problem)
     except SourceError as error:
-        where = f"line {error.line}: " if error.line else ""
+        where = f"line {error.line} " if error.line else ""
         return Draft(source_error=f"{where}{error.reason}", missing=missing, options=options)
     except PyJobError as error:
         return Draft(missing=missing, problem=str(error))
