@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pyjob_magic.metrics import Collector, Progress, Series, progress, time_left
 
-_SHARE = 0.1  # of one processor, that reading may take
+_SHARE = 0.05  # of one processor, that reading may take
 _CREDIT = 0.2  # seconds of it that may be saved up
 _LOOK = 32  # lines between two looks at the clock
 _HISTORY = 400  # times that the progress of a replica is remembered
@@ -51,13 +51,12 @@ class Readings:
         """
         self._credit = min(_CREDIT, self._credit + _SHARE * max(0.0, now - self._last))
         self._last = now
-        told = [text for text in texts if _may_tell(text)]
         begun = self._clock()
-        for number in range(0, len(told), _LOOK):
+        for number in range(0, len(texts), _LOOK):
             if self._clock() - begun > self._credit:
-                self.passed_over += len(told) - number
+                self.passed_over += len(texts) - number
                 break
-            for text in told[number : number + _LOOK]:
+            for text in filter(_may_tell, texts[number : number + _LOOK]):
                 self._collector.take(replica, text)
                 self._note_progress(replica, text, now)
         self._credit -= self._clock() - begun
