@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 
 from pyjob_magic import options as listed
-from pyjob_magic._line import LineParser, cell_parser, expand, split_arguments, unexpand
+from pyjob_magic._line import LineParser, cell_parser, expand, typed_values, unexpand
 from pyjob_magic.errors import OptionError
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import CellOptions, Option, flag
@@ -249,10 +249,9 @@ def from_line(line: str, names: Mapping[str, Any]) -> dict[str, Any]:
     OptionError
         If there is no such option, or an expression cannot be evaluated.
     """
-    head, args = split_arguments(expand(line, names))
-    words = ["--dry-run=client" if word == "--dry-run" else word for word in head]
-    values = {field: said for field, said in _parser().read(words).items() if said is not None}
-    return values if args is None else {**values, "args": _join(args)}
+    typed = typed_values(expand(line, names), _parser())
+    values = {field: said for field, said in typed.items() if said is not None}
+    return values | ({"args": _join(values["args"])} if "args" in values else {})
 
 
 def values_of(options: CellOptions) -> dict[str, Any]:

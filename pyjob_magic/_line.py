@@ -202,9 +202,20 @@ def read_cell_line(words: Sequence[str], parser: LineParser) -> CellOptions:
     OptionError
         If one cannot be; it names the option.
     """
+    return CellOptions.read(typed_values(words, parser))
+
+
+def typed_values(words: Sequence[str], parser: LineParser) -> dict[str, Any]:
+    """Return what the words say, by field and not yet read; None for what they do not.
+
+    Raises
+    ------
+    OptionError
+        If there is no such option, or one has no value.
+    """
     head, args = split_arguments(words)
     values = parser.read(["--dry-run=client" if word == "--dry-run" else word for word in head])
-    return CellOptions.read(values | {"args": args})
+    return values | {"args": args}
 
 
 def split_arguments(words: Sequence[str]) -> tuple[list[str], list[str] | None]:
