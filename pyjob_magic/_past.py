@@ -152,8 +152,8 @@ class PastJob(Entry):
         if self.source is not None:
             yield _sections.code(self.source)
         yield _sections.manifest(to_yaml(self.wire))
-        ways = "; ".join(f"<code>{leaf(line)}</code> {does}" for line, does in self._ways_back)
-        yield f"<p class='pyjob-open'>From the history; {ways}.</p>"
+        ways = "<br>".join(f"<code>{leaf(line)}</code> {does}" for line, does in self._ways_back)
+        yield f"<p class='pyjob-open'>From the history.<br>{ways}</p>"
 
     @property
     def _facts(self) -> Rows:

@@ -840,7 +840,7 @@ class TestHistory:
         shell.cell("here")
 
         assert completions(shell, "%pytorchjob rerun ") == ["gone", "here"]
-        assert completions(shell, "%pytorchjob history go") == ["gone"]
+        assert "gone" in completions(shell, "%pytorchjob history go")
         assert completions(shell, "%pytorchjob show ") == ["here"]
 
     def test_what_was_never_there_is_not_found(self, shell: Shell) -> None:
