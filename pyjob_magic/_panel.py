@@ -330,6 +330,7 @@ class Panel:
             if board is not None:
                 jobs = {"rows": board.rows(), "note": board.note, "now": time.time()}
                 self._set(jobs=jobs)
+                self._show_history()  # a job may have been submitted elsewhere, or has ended
             time.sleep(max(_APART, (time.thread_time() - begun) / _SHARE))
 
     def _act_on_jobs(self, asked: Json) -> None:
