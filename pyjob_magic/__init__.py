@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from pyjob_magic._panel import panel
     from pyjob_magic.connection import Connection, connect
     from pyjob_magic.job import Job
 
-__all__ = ["Connection", "Job", "connect", "load_ipython_extension", "unload_ipython_extension"]
+__all__ = [
+    "Connection",
+    "Job",
+    "connect",
+    "load_ipython_extension",
+    "panel",
+    "unload_ipython_extension",
+]
 
 __version__ = "0.1.0"
 
@@ -21,6 +29,7 @@ _HOMES = {
     "Connection": "pyjob_magic.connection",
     "Job": "pyjob_magic.job",
     "connect": "pyjob_magic.connection",
+    "panel": "pyjob_magic._panel",
 }
 
 

@@ -195,12 +195,28 @@ class Commands:
         if not hasattr(self._shell, "kernel"):
             display(first)
             return None
-        from pyjob_magic._live import LiveCard, shows_widgets
+        from pyjob_magic._live import shows_widgets
 
-        interactive = shows_widgets(self._shell.user_ns)
-        card = LiveCard(job, first, self._shell.display_pub, interactive=interactive)
+        card = self.card_of(job, first, interactive=shows_widgets(self._shell.user_ns))
         card.display()
         return card
+
+    def card_of(self, job: Job, first: Card, *, interactive: bool) -> LiveCard:
+        """Return the live card of a job, which is still to be shown."""
+        from pyjob_magic._live import LiveCard
+        from pyjob_magic._monitor import Monitor
+
+        return LiveCard(
+            Monitor(job, first),
+            self._shell.display_pub,
+            interactive=interactive,
+            open_panel=self._embed_panel,
+        )
+
+    def _embed_panel(self, job: Job) -> str:
+        from pyjob_magic._panel import Panel
+
+        return Panel(self, self._shell).embed(job)
 
     def _assign(self, name: str, value: object) -> None:
         self._shell.user_ns[name] = value

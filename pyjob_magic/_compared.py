@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyjob_magic import _form, _view
@@ -33,7 +33,7 @@ class Side:
 
     name: str
     line: str | None = None
-    facts: Mapping[str, str] = ()  # type: ignore[assignment]
+    facts: Mapping[str, str] = field(default_factory=dict)
     source: str | None = None
     series: Sequence[Series] = ()
 
@@ -65,18 +65,15 @@ def compare(sides: Sequence[Side]) -> Json:
     rows = [_row(key, [each.get(key) for each in facts]) for key in _keys(facts)]
     rows += [_row(key, [each.get(key) for each in said]) for key in _keys(said)]
     rows.append(_row("code", [_lines(side.source) for side in sides], [s.source for s in sides]))
-    series = [
-        replace(each, replica=f"{side.name} {each.replica}")
-        for side in sides
-        for each in side.series
-    ]
-    charts, note = _view.charts(series)
-    return {
-        "columns": [side.name for side in sides],
-        "rows": rows,
-        "charts": charts,
-        "charts_note": note,
-    }
+    charts, _ = _view.charts(series for side in sides for series in _named(side))
+    return {"columns": [side.name for side in sides], "rows": rows, "charts": charts}
+
+
+def _named(side: Side) -> Iterator[Series]:
+    """Yield the series of a job under its name, with that of the replica if there are several."""
+    alone = len({series.replica for series in side.series}) == 1
+    for series in side.series:
+        yield replace(series, replica=side.name if alone else f"{side.name} {series.replica}")
 
 
 def _keys(of: Sequence[Mapping[str, Any]]) -> list[str]:

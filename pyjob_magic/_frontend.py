@@ -32,6 +32,7 @@ FILES = (
     "sparks.js",
     "events.js",
     "manifest.js",
+    "below.js",
     "tabs.js",
     "visibility.js",
     "card.js",

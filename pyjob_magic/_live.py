@@ -15,7 +15,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -24,6 +23,7 @@ import traitlets
 from pyjob_magic import _frontend
 from pyjob_magic._logbook import LogBook
 from pyjob_magic._monitor import Monitor, Part
+from pyjob_magic._pastmonitor import PastMonitor
 from pyjob_magic.errors import PyJobError
 from pyjob_magic.job import Job
 from pyjob_magic.models import JobStatus
@@ -31,8 +31,6 @@ from pyjob_magic.streams import log
 
 if TYPE_CHECKING:
     from IPython.core.displaypub import DisplayPublisher
-
-    from pyjob_magic._card import Card
 
 _APART = 0.1  # seconds between two updates
 _APART_HIDDEN = 1.0  # the same while nobody looks, as far as is known
@@ -71,6 +69,7 @@ class CardWidget(anywidget.AnyWidget):
     log = traitlets.Any().tag(sync=True)
     view = traitlets.Unicode().tag(sync=True)
     tail = traitlets.Any().tag(sync=True)
+    panel = traitlets.Unicode().tag(sync=True)  # id of the widget that is shown below
 
 
 class LiveCard:
@@ -78,23 +77,28 @@ class LiveCard:
 
     Parameters
     ----------
-    job
-        The job.
-    first
-        What is known of it already, and shown at first.
+    monitor
+        Follows the job.
     publisher
         Takes what is displayed, of the shell whose cell it belongs to.
     interactive
         Whether the front end is one that shows widgets; else the card is plain HTML that moves.
+    open_panel
+        Fills a panel in with a job and returns the id of its widget, where that is wanted.
     """
 
     def __init__(
-        self, job: Job, first: Card, publisher: DisplayPublisher, *, interactive: bool
+        self,
+        monitor: Monitor | PastMonitor,
+        publisher: DisplayPublisher,
+        *,
+        interactive: bool,
+        open_panel: Callable[[Job], str] | None = None,
     ) -> None:
         self._publisher = publisher
+        self._open_panel = open_panel
         self._id = secrets.token_hex(8)
-        self._first = first
-        self._monitor = Monitor(job, first)
+        self._monitor = monitor
         self._widget = CardWidget(card_id=self._id) if interactive else None
         self._visible = True
         self._saves = False  # whether there is an output of HTML and text
@@ -104,8 +108,7 @@ class LiveCard:
 
     def display(self) -> None:
         """Put the card under the cell that runs."""
-        bundle = replace(self._first, card_id=self._id)._repr_mimebundle_()
-        self._publisher.publish(bundle, transient={"display_id": self._id})
+        self._publisher.publish(self._live.bundle(self._id), transient={"display_id": self._id})
         self._saves = True
         if self._widget is not None:
             self._open(self._widget)
@@ -120,6 +123,12 @@ class LiveCard:
         self._begin()
         return str(self._widget.model_id)
 
+    @property
+    def _live(self) -> Monitor:
+        """What follows the job; no one asks for it who shows a job of the history."""
+        assert isinstance(self._monitor, Monitor)
+        return self._monitor
+
     def _open(self, widget: CardWidget) -> None:
         widget.on_msg(self._hear)
         self._send(Part)
@@ -130,7 +139,7 @@ class LiveCard:
         """Block until the job has ended; as `Job.wait`."""
         try:
             # A live card shows what there is to note.
-            return self._monitor.wait(
+            return self._live.wait(
                 timeout, on_note=on_note if self._widget is None else lambda _: None
             )
         finally:
@@ -153,13 +162,13 @@ class LiveCard:
 
     # -- the thread that keeps it up to date ------------------------------------------------------
 
-    def _work(self, monitor: Monitor) -> None:
+    def _work(self, monitor: Monitor | PastMonitor) -> None:
         try:
             self._update(monitor)
         except Exception:
             # Nobody sees what a thread raises: a card that has stopped must not seem to be alive.
-            log.exception("the card of PyTorchJob %r has stopped", monitor.job.name)
-            monitor.say_stopped()
+            log.exception("the card of PyTorchJob %r has stopped", monitor.name)
+            self._live.say_stopped()
             if self._widget is not None:
                 self._send({Part.HEAD})
             raise
@@ -167,7 +176,7 @@ class LiveCard:
             self._saved.set()
             _bound(monitor.book)
 
-    def _update(self, monitor: Monitor) -> None:
+    def _update(self, monitor: Monitor | PastMonitor) -> None:
         """Send what has changed, until nothing will change any more."""
         due = dict.fromkeys(Part, 0.0)  # when each part may be sent again
         pending: set[Part] = set()
@@ -204,7 +213,10 @@ class LiveCard:
         with self._send_lock, self._widget.hold_sync():
             for part in parts:
                 begun = time.thread_time()
-                for name, value in self._monitor.tell(part).items():
+                told = self._monitor.tell(part)
+                if part is Part.HEAD and self._open_panel:
+                    told["head"]["actions"].append("panel")
+                for name, value in told.items():
                     setattr(self._widget, name, value)
                 costs[part] = time.thread_time() - begun
         return costs
@@ -212,7 +224,7 @@ class LiveCard:
     def _save(self) -> None:
         if not self._saves:
             return
-        bundle = self._monitor.bundle(self._id)
+        bundle = self._live.bundle(self._id)
         self._publisher.publish(bundle, transient={"display_id": self._id}, update=True)
 
     # -- what the front end says ------------------------------------------------------------------
@@ -259,7 +271,7 @@ class LiveCard:
     def _download(self, asked: dict[str, Any]) -> None:
         view, book = str(asked["view"]), self._monitor.book
         book.total(view)
-        name = f"{'-'.join(filter(None, [self._monitor.job.name, view]))}.log"
+        name = f"{'-'.join(filter(None, [self._monitor.name, view]))}.log"
         self._in_background(lambda: self._send_pieces(asked, name, [*book.pieces(view)]))
 
     def _send_pieces(self, asked: dict[str, Any], name: str, pieces: list[bytes]) -> None:
@@ -276,6 +288,7 @@ class LiveCard:
             "delete": self._delete,
             "rerun": self._rerun,
             "wait": self._wait,
+            "panel": self._show_panel,
         }
         action = actions[asked["action"]]
 
@@ -283,33 +296,40 @@ class LiveCard:
             ok, said = _told(action)
             self._answer("acted", asked, action=asked["action"], ok=ok, message=said)
 
-        if asked["action"] == "wait":
-            work()  # here, for it is to keep the kernel from going on
+        if asked["action"] in ("wait", "panel"):
+            # Here: the one is to keep the kernel from going on, the other makes widgets.
+            work()
         else:
             self._in_background(work)  # a server may be slow, and the kernel has other work
 
     def _suspend(self) -> str:
-        self._monitor.job.suspend()
+        self._live.job.suspend()
         return "is being suspended"
 
     def _resume(self) -> str:
-        self._monitor.job.resume()
+        self._live.job.resume()
         return "is being resumed"
 
     def _delete(self) -> str:
-        self._monitor.job.delete()
-        self._monitor.note_deletion()
+        self._live.job.delete()
+        self._live.note_deletion()
         self._send({Part.HEAD, Part.TIMELINE})
         self._save()
         return "is deleted"
 
     def _rerun(self) -> str:
-        before, job = self._monitor, self._monitor.job.rerun()
+        before, job = self._live, self._live.job.rerun()
         self._monitor = Monitor(job)
         before.close()
         self._send(Part)
         self._begin()
         return f"runs again as {job.name}"
+
+    def _show_panel(self) -> str:
+        assert self._open_panel is not None
+        assert self._widget is not None
+        self._widget.panel = self._open_panel(self._live.job)
+        return "is in the panel below"
 
     def _wait(self) -> str:
         status = self.wait()

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+from weakref import WeakValueDictionary
 
 from pyjob_magic import _view, history
 from pyjob_magic._card import Card
@@ -47,6 +48,15 @@ class Part(StrEnum):
     EVENTS = "events"
     MANIFEST = "manifest"
     LOG = "log"
+
+
+_followed: WeakValueDictionary[str, Monitor] = WeakValueDictionary()  # by uid of the job
+
+
+def fractions() -> dict[str, float]:
+    """Return how much is done of the jobs that cards of this kernel follow, by uid."""
+    told = {uid: monitor.fraction for uid, monitor in tuple(_followed.items())}
+    return {uid: fraction for uid, fraction in told.items() if fraction is not None}
 
 
 class Monitor:
@@ -88,6 +98,7 @@ class Monitor:
         self._over = threading.Event()  # set when nothing more will change
         if first is not None:
             self._take_over(first)
+        _followed[job.uid] = self
         self._follower = Follower(job.client, job.manifest, most=MOST_FOLLOWED)
         self._others: dict[str, Follower] = {}  # by replica, of those that somebody wants to see
         self._watches: list[Callable[[], None]] = []
@@ -101,12 +112,24 @@ class Monitor:
         self._in_thread(self._read_lines)
         self._in_thread(self._look_around)
 
+    @property
+    def fraction(self) -> float | None:
+        """How much of the job is done, from 0 to 1, as far as it says; None once it has ended."""
+        with self._lock:
+            told = None if self.over else self._progress(datetime.now(UTC))
+        return told[1].fraction if told else None
+
     def close(self) -> None:
         """Follow the job no longer; what is known of it stays."""
         for follower in (self._follower, *self._others.values()):
             follower.close()
         self._read.set()
         self._look.set()
+
+    @property
+    def name(self) -> str:
+        """Name of the job."""
+        return self.job.name
 
     @property
     def over(self) -> bool:

@@ -18,18 +18,30 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
+from IPython.core.getipython import get_ipython
 
-from pyjob_magic import _compared, _form, _frontend, _states, history, inputs, offers, submission
+from pyjob_magic import (
+    _compared,
+    _form,
+    _frontend,
+    _states,
+    history,
+    inputs,
+    offers,
+    submission,
+)
 from pyjob_magic._board import Board
 from pyjob_magic._card import Card
 from pyjob_magic._compared import Side
 from pyjob_magic._draft import Draft, look_at
 from pyjob_magic._live import LiveCard, view_of
+from pyjob_magic._monitor import fractions
 from pyjob_magic._past import Entry, PastJob
+from pyjob_magic._pastmonitor import PastMonitor
 from pyjob_magic._tables import asked as asked_for
 from pyjob_magic._tables import framed
 from pyjob_magic.connection import Connection
-from pyjob_magic.errors import ApiError, NotFoundError, OptionError, PyJobError
+from pyjob_magic.errors import ApiError, OptionError, PyJobError
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import ANNOTATIONS, Manifest
 from pyjob_magic.models import read_time
@@ -45,7 +57,7 @@ Json = dict[str, Any]
 
 _APART = 0.2  # seconds between two tellings of the jobs
 _SHARE = 0.2  # of one processor, that telling of them may take
-_LEFT_APART = 10.0  # seconds between two looks at what is left
+_PROGRESS_APART = 2.0  # seconds between two looks at how far jobs have come
 _MOST_PAST = 500  # jobs of the history that are shown
 
 
@@ -90,7 +102,6 @@ class Panel:
         self._board: Board | None = None
         self._end_offers: Callable[[], None] = lambda: None
         self._left: dict[str, str] = {}
-        self._left_at = -_LEFT_APART
         self._changed = threading.Event()
         self._text = ""  # what the history is searched for
         self._renew()
@@ -108,13 +119,21 @@ class Panel:
 
     def display(self, job: Job | None = None) -> None:
         """Put the panel under the cell that runs, filled in with a job if there is one."""
+        self._fill_in(job)
+        self._shell.display_pub.publish(_note(self._id))
+        self._shell.display_pub.publish(view_of(self._widget))
+
+    def embed(self, job: Job) -> str:
+        """Fill the panel in with a job for somebody who shows it; return the id of its widget."""
+        self._fill_in(job)
+        return str(self._widget.model_id)
+
+    def _fill_in(self, job: Job | None) -> None:
         values, source = self._of_job(job) if job else ({}, "")
         self._set(values=values, source=source)
         self._look(values, source, revision=0)
         self._show_history()
         self._widget.on_msg(self._hear)
-        self._shell.display_pub.publish(_note(self._id))
-        self._shell.display_pub.publish(view_of(self._widget))
         self._in_background(self._keep_jobs)
 
     # -- what the front end says ------------------------------------------------------------------
@@ -310,7 +329,7 @@ class Panel:
             self._board.close()
         self._set(groups=_form.describe(connection.profile), offers={})
         self._board = Board(connection.client, self._changed.set)
-        self._left, self._left_at = {}, -_LEFT_APART
+        self._left = {}
         self._end_offers = offers.look(connection, self._offer)
         self._in_background(partial(self._look_what_is_left, connection))
 
@@ -323,13 +342,16 @@ class Panel:
 
     def _keep_jobs(self) -> None:
         """Tell of the jobs when they have changed."""
+        done: dict[str, float] = {}
         while True:
-            self._changed.wait()
+            changed = self._changed.wait(_PROGRESS_APART)
             self._changed.clear()
             board, begun = self._board, time.thread_time()
-            if board is not None:
-                jobs = {"rows": board.rows(), "note": board.note, "now": time.time()}
-                self._set(jobs=jobs)
+            if board is not None and (changed or fractions() != done):
+                done = fractions()
+                rows = [row | {"progress": done.get(row["uid"])} for row in board.rows()]
+                self._set(jobs={"rows": rows, "note": board.note, "now": time.time()})
+            if changed:
                 self._show_history()  # a job may have been submitted elsewhere, or has ended
             time.sleep(max(_APART, (time.thread_time() - begun) / _SHARE))
 
@@ -382,15 +404,8 @@ class Panel:
             again = connection.rerun(past, secrets=self._shell.user_ns)
             self._open_job(again)
         else:
-            job = self._of(past).get(past.name)
-            if job.uid != past.uid:
-                raise NotFoundError(
-                    f"open PyTorchJob {past.name!r}",
-                    "another job has this name by now",
-                    target=past.target,
-                    code=404,
-                )
-            self._open_job(job, job.card())
+            monitor = PastMonitor(past)
+            self._open_card(LiveCard(monitor, self._shell.display_pub, interactive=True))
 
     def _of(self, past: PastJob) -> Connection:
         """Return the connection to where a job was."""
@@ -412,7 +427,9 @@ class Panel:
     def _open_job(self, job: Job, first: Card | None = None) -> None:
         """Show the live card of a job below the panel."""
         first = first or Card(job.manifest, job.place)
-        card = LiveCard(job, first, self._shell.display_pub, interactive=True)
+        self._open_card(self._commands.card_of(job, first, interactive=True))
+
+    def _open_card(self, card: LiveCard) -> None:
         with self._lock:
             name = card.embed()
             self._cards[name] = card
@@ -444,6 +461,27 @@ class Panel:
                 self._show_error(error)
 
         threading.Thread(target=run, name="pyjob-panel", daemon=True).start()
+
+
+def panel(job: Job | None = None) -> None:
+    """Show the panel under the cell that runs: a form for jobs, and the jobs that there are.
+
+    Parameters
+    ----------
+    job
+        What the form is filled in with.
+
+    Raises
+    ------
+    OptionError
+        Where there is no notebook.
+    """
+    shell = get_ipython()
+    if shell is None:
+        raise OptionError("panel()", "needs a notebook")
+    if "PyTorchJobMagics" not in shell.magics_manager.registry:
+        shell.extension_manager.load_extension("pyjob_magic")
+    shell.magics_manager.registry["PyTorchJobMagics"].commands.open_panel(job)
 
 
 class _Unfilled(dict[str, str]):

@@ -41,6 +41,7 @@ ORDER = [
     ["_terminal"],
     ["settings", "_sources"],  # the latter is what needs the library
     ["_monitor"],
+    ["_pastmonitor"],
     ["_live", "_board"],
     ["connection"],
     ["_profiles", "offers"],

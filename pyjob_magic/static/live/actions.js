@@ -20,6 +20,12 @@ const ACTIONS = {
     icon: "rerun",
     title: "Submit the same job once more",
   },
+  panel: {
+    label: "Open in panel",
+    doing: "Opening",
+    icon: "form",
+    title: "Fill the form in with this job",
+  },
   delete: {
     label: "Delete",
     doing: "Deleting",

@@ -11,6 +11,7 @@ const TRAITS = [
   "manifest",
   "log",
   "tail",
+  "panel",
 ];
 const SHARE = 10; // what is costly to draw takes at most this part of the time
 const EMPTY = { rows: [], start: 0, end: 0 };
@@ -64,6 +65,7 @@ class LiveCard {
     if (dirty.has("manifest"))
       this.manifest.render(this.model.get("manifest") ?? { yaml: "", kubectl: [] });
     if (dirty.has("log")) this.#log();
+    if (dirty.has("panel")) this.below.render(this.model.get("panel") ?? "");
     this.#ticking();
   }
 
@@ -76,6 +78,7 @@ class LiveCard {
     this.visibility.stop();
     this.width.disconnect();
     this.panel.stop();
+    this.below.stop();
     this.kernel.stop();
     this.showStatic();
     this.root.remove();
@@ -97,6 +100,7 @@ class LiveCard {
     this.events = new Events();
     this.manifest = new Manifest();
     this.details = new Details();
+    this.below = new Below(this.model);
     this.tabs = new Tabs(
       {
         Logs: this.panel.node,
@@ -123,6 +127,7 @@ class LiveCard {
       this.replicas.node,
       this.sparks.node,
       this.tabs.node,
+      this.below.node,
     );
   }
 

@@ -46,7 +46,8 @@ class Compare {
       say(this.title, `${counted(columns.length, "job")} compared`);
       this.#table();
     }
-    this.charts.render(charts ?? [], "", columns, ALL, theme);
+    const lines = (charts ?? []).flatMap(({ series }) => series.map(({ replica }) => replica));
+    this.charts.render(charts ?? [], "", [...new Set(lines)], ALL, theme);
     if (fresh) this.title.focus();
   }
 
