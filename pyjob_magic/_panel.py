@@ -480,7 +480,7 @@ def panel(job: Job | None = None) -> None:
     if shell is None:
         raise OptionError("panel()", "needs a notebook")
     if "PyTorchJobMagics" not in shell.magics_manager.registry:
-        shell.extension_manager.load_extension("pyjob_magic")
+        shell.run_line_magic("load_ext", "pyjob_magic")
     shell.magics_manager.registry["PyTorchJobMagics"].commands.open_panel(job)
 
 
