@@ -311,6 +311,17 @@ def test_suspension_ends_what_ran() -> None:
     assert told(master)[-1] == ("stopped", 2, 6)
 
 
+def test_what_runs_and_fails_within_a_second_is_told_once() -> None:
+    """Also if a condition tells that it ran, at the very moment of its end."""
+    pods = [a_pod(scheduled=1, phase="Failed", state=ended(1, 2, 1))]
+    conditions_ = conditions(Created=1, Running=(2, "False", "PyTorchJobRunning"), Failed=2)
+    status = {"startTime": wire_time(1), "conditions": conditions_}
+
+    job, _ = seen_of(a_job(status=status), pods).rows(at(20))
+
+    assert told(job) == [("queued", 0, 1), ("failed", 1, 2)]
+
+
 def test_an_evicted_pod_has_ended() -> None:
     """It has no containers any more, and nobody says when they ended."""
     seen = Timeline(a_job())

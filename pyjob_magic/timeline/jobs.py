@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from pyjob_magic.models import Condition, PyTorchJob, read_time
@@ -110,11 +110,14 @@ class JobHistory:
         over = self._end[0] if self._end else None
         starts = [at for (at, _), _ in changes[1:]]
         kinds: list[SpanKind | None] = [kind for (_, kind), _ in changes[1:]]
+        told = False  # whether it is told already that it ran
         for ((at, kind), title), end, after in zip(
             changes, [*starts, over], [*kinds, None], strict=False
         ):
             if kind == "scheduling":
-                yield from self._starting(at, end, title, replicas)
+                told = yield from self._starting(at, end, title, replicas)
+            elif kind == "running" and at == end and told:
+                continue
             elif kind == "running":
                 yield Span(self._ran(after), at, end, title)
             elif kind == "suspended" and self._queue:
@@ -135,8 +138,11 @@ class JobHistory:
         end: datetime | None,
         title: str,
         replicas: Sequence[Sequence[PodHistory]],
-    ) -> Iterator[Span]:
-        """Yield how its replicas came to run: until the last has its node, and from then on."""
+    ) -> Generator[Span, None, bool]:
+        """Yield how its replicas came to run: until the last has its node, and from then on.
+
+        Return whether they ran too briefly for a condition to tell, and that is told here.
+        """
         times = [_latest(pods, start, end) for pods in replicas]
         placed = [pod.scheduled for pod in times if pod and pod.scheduled]
         ran = [pod.first_run for pod in times if pod and pod.first_run]
@@ -146,8 +152,9 @@ class JobHistory:
         if ready:
             yield Span("preparing", ready, end, "its replicas are prepared")
         too_brief = self._end is not None and end == self._end[0]
-        if too_brief and ran:  # for a condition to tell that it ran
+        if too_brief and ran:
             yield Span(self._ran(None), max(start, min(ran)), end, "ran")
+        return bool(too_brief and ran)
 
     def _marks(self) -> Iterator[Mark]:
         if self.created:
