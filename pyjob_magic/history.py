@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -89,18 +90,26 @@ def path() -> Path:
     return directory().with_name("history") / "jobs.db"
 
 
-def _exists() -> bool:
-    return os.path.exists(path())  # also where one may not look
-
-
 # -- what happens, noted as far as that is possible ----------------------------------------------
 
 
 def record(sent: Manifest, created: PyTorchJob, target: Target) -> None:
-    """Keep a job that was just created; see `records.submitted`."""
+    """Keep a job that was just created; see `records.submitted`.
+
+    It is written in the background: a slow disk keeps nobody waiting who submits. Python waits
+    for that when it ends.
+    """
     with _as_far_as_possible():
         if created.metadata.uid:
-            _database().add(records.submitted(sent, created, target))
+            row, me = records.submitted(sent, created, target), os.getpid()
+            if me not in _writers:  # threads do not survive a fork
+                _writers[me] = ThreadPoolExecutor(1, "pyjob-history")
+            _last[me] = _writers[me].submit(_add, path(), row)
+
+
+def _add(file: Path, row: records.Row) -> None:
+    with _as_far_as_possible():
+        _database(file).add(row)
 
 
 def note_outcome(job: PyTorchJob, **seen: Any) -> None:
@@ -324,18 +333,25 @@ class _Database:
 
 _opened: dict[tuple[Path, int], _Database] = {}
 _noted: set[Path] = set()
-_opening = threading.Lock()
+_writers: dict[int, ThreadPoolExecutor] = {}  # by process, as each has one thread
+_last: dict[int, Future[None]] = {}  # what is to be written last, by process
 
 
-def _database() -> _Database:
+def _exists() -> bool:
+    """Whether there is anything, also of what is still to be written."""
+    if writing := _last.get(os.getpid()):
+        writing.result()
+    return os.path.exists(path())  # also where one may not look
+
+
+def _database(file: Path | None = None) -> _Database:
     """Return the database; another one after a fork, and where somebody has removed the file."""
-    file = path()
+    file = file or path()
     key = (file, os.getpid())
-    with _opening:
-        known = _opened.get(key)
-        if known is None or not file.exists() or file.stat().st_ino != known.inode:
-            _opened[key] = known = _Database(file)
-        return known
+    known = _opened.get(key)
+    if known is None or not file.exists() or file.stat().st_ino != known.inode:
+        _opened[key] = known = _Database(file)
+    return known
 
 
 @contextlib.contextmanager

@@ -106,7 +106,7 @@ def test_code_that_travels_beside_the_manifest_is_kept_too() -> None:
 def test_nobody_else_may_look(place: Path) -> None:
     before = os.umask(0)
     try:
-        submitted()
+        kept(submitted())
     finally:
         os.umask(before)
 
@@ -193,7 +193,7 @@ def test_of_metrics_the_picture_is_kept() -> None:
 
 
 def test_no_secret_value_is_in_the_file(place: Path) -> None:
-    """Neither of the options, nor of a patch, nor as a job has printed it."""
+    """Neither of the options, nor of the line, nor as a job has printed it."""
     secret = "hf_4f3a9c"
     job = submitted(env={"HF_TOKEN": secret, "EPOCHS": "3"}, line=f"train --patch '{secret}'")
     wire = job.to_wire()
@@ -286,7 +286,7 @@ def test_a_fork_has_a_connection_of_its_own(place: Path) -> None:
         "import os; from tests.test_history import submitted\n"
         "submitted('before')\n"
         "if os.fork() == 0:\n"
-        "    submitted('child'); os._exit(0)\n"
+        "    submitted('child'); raise SystemExit\n"
         "os.wait(); submitted('parent')\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -296,6 +296,7 @@ def test_a_fork_has_a_connection_of_its_own(place: Path) -> None:
 
 def test_a_database_that_somebody_has_removed_begins_anew(place: Path) -> None:
     submitted("before")
+    assert names() == ["before"]
     for file in place.iterdir():
         file.unlink()
 
@@ -307,6 +308,7 @@ def test_a_database_that_somebody_has_removed_begins_anew(place: Path) -> None:
 def test_a_full_disk_costs_one_note(place: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What was kept before can be read, and what comes when there is room again is kept."""
     job = submitted("before")
+    assert names() == ["before"]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (place.joinpath("jobs.db-wal").stat().st_size, hard))
     try:
@@ -391,6 +393,7 @@ def test_a_database_that_cannot_be_used_costs_one_note(
 
 def test_what_was_not_written_here_is_an_error_not_a_crash(place: Path) -> None:
     job = submitted()
+    assert names() == ["train"]
     with sqlite3.connect(place / "jobs.db") as link:
         link.execute("UPDATE jobs SET log = 'no JSON'")
     link.close()
@@ -563,15 +566,15 @@ def test_a_secret_that_was_not_kept_has_to_be_said(
     assert not [word for word in (b"hf_secret", b"hf_other", b"hf_third") if word in written]
 
 
-def test_a_kernel_that_dies_right_after_has_kept_the_job(home: Path) -> None:
+def test_a_kernel_that_ends_right_after_has_kept_the_job(home: Path) -> None:
     program = (
-        "import os, pyjob_magic\n"
-        "c = pyjob_magic.connect(namespace='dies')\n"
-        "c.submit(c.build('print(1)', name='last')); os._exit(1)\n"
+        "import pyjob_magic\n"
+        "c = pyjob_magic.connect(namespace='ends')\n"
+        "c.submit(c.build('print(1)', name='last')); raise SystemExit\n"
     )
     subprocess.run([sys.executable, "-c", program], check=False)
 
-    assert names(where={"namespace": "dies"}) == ["last"]
+    assert names(where={"namespace": "ends"}) == ["last"]
 
 
 def test_a_job_is_submitted_whatever_becomes_of_its_record(
