@@ -82,7 +82,10 @@ UPDATE jobs SET
     points = max(:points, points),
     log = CASE WHEN :lines > lines THEN :log ELSE log END,
     lines = max(:lines, lines)
-WHERE uid = :uid"""
+WHERE uid = :uid AND (
+    :state NOT IN ('', state) OR :deleted > deleted AND deleted = '' OR :points > points
+    OR :lines > lines OR length(:diagnosis) > length(diagnosis)
+)"""
 
 
 def path() -> Path:
@@ -154,7 +157,7 @@ def entries(
     Parameters
     ----------
     text
-        What their name, place, line, notebook or code contains, whatever the case of letters.
+        What their name, place, line, notebook or code contains, whatever the case of Latin letters.
     state
         How they have ended, such as ``Failed``.
     limit

@@ -528,7 +528,7 @@ def test_a_dry_run_is_none_and_a_rerun_is_another(here: pyjob_magic.Connection) 
 def test_a_deleted_job_stays_known_and_runs_again(here: pyjob_magic.Connection) -> None:
     """Also one whose code had a ConfigMap of its own, which is gone with it."""
     source = f"print('first')\n{'# filling' * 11_000}\n"
-    job = here.submit(here.build(source, name="train", ttl=0))
+    job = here.submit(here.build(source, name="train", ttl=3))
     job.wait(30)
     eventually(lambda: len(here.list()) == 0)
     (past,) = here.history()
