@@ -85,6 +85,7 @@ class Monitor:
         self._failed: dict[str, Pod] = {}  # as they were seen to fail, by name
         self._events: list[Event] = []
         self._diagnosis: Diagnosis | None = None
+        self._manifest = job.manifest  # as the watch has told; an answer may be older than that
         self._timeline = Timeline(job.manifest)
         self._readings = Readings()
         self._tail_from = 0  # what was told last, in the view that was followed
@@ -106,7 +107,7 @@ class Monitor:
     def start(self) -> None:
         """Begin to follow the job."""
         self._watches = [
-            self.job.client.watch_pods(self.job.manifest, self._hear_of_pod),
+            self.job.client.watch_pods(self._manifest, self._hear_of_pod),
             self.job.client.watch_job(self.job.name, self._hear_of_job),
         ]
         self._in_thread(self._read_lines)
@@ -144,7 +145,7 @@ class Monitor:
     @property
     def state(self) -> str:
         """How the job fares, in one word."""
-        return "Deleted" if self._gone else self.job.manifest.status.state
+        return "Deleted" if self._gone else self._manifest.status.state
 
     def wait(
         self, timeout: float | None = None, *, on_note: Callable[[str], None] = lambda _: None
@@ -176,7 +177,7 @@ class Monitor:
             if view in ("", *self._others) or view in self.job.replica_names[:MOST_FOLLOWED]:
                 return
             if not self.book.total(view):  # else it has failed, and is followed already
-                follower = Follower(self.job.client, self.job.manifest, replica=view)
+                follower = Follower(self.job.client, self._manifest, replica=view)
                 self._others[view] = follower
                 self._in_thread(lambda: self._read_other(follower))
 
@@ -223,7 +224,7 @@ class Monitor:
         total = self.book.total()
         _, progress, left = self._progress(now) or ("", None, None)
         return Card(
-            self.job.manifest,
+            self._manifest,
             self.job.place,
             pods=self._replicas(),
             events=self._events,
@@ -233,7 +234,7 @@ class Monitor:
             progress=progress._replace(left=left) if progress else None,
             log_tail=self._named(self.book.lines("", total - _STATIC_LINES, _STATIC_LINES)),
             log_total=total,
-            yaml=_view.yaml_of(self.job.manifest, self.job.client.target),
+            yaml=_view.yaml_of(self._manifest, self.job.client.target),
             now=now,
         )
 
@@ -265,7 +266,7 @@ class Monitor:
         return {"events": _view.events(self._events)}
 
     def _tell_manifest(self, _: datetime) -> dict[str, Any]:
-        return {"manifest": _view.manifest(self.job.manifest, self.job.client.target)}
+        return {"manifest": _view.manifest(self._manifest, self.job.client.target)}
 
     def _tell_log(self, _: datetime) -> dict[str, Any]:
         book, view = self.book, self.view
@@ -333,9 +334,9 @@ class Monitor:
             if self.over:
                 return
             now = datetime.now(UTC)
-            if news is News.CHANGED and value.metadata.uid == self.job.manifest.metadata.uid:
+            if news is News.CHANGED and value.metadata.uid == self._manifest.metadata.uid:
                 self._see_job(value, now)
-            elif news is News.DELETED and value.metadata.uid == self.job.manifest.metadata.uid:
+            elif news is News.DELETED and value.metadata.uid == self._manifest.metadata.uid:
                 self._see_gone(now)
             elif news is News.NOTE:
                 self._say(value)
@@ -356,9 +357,9 @@ class Monitor:
             self._look.set()
 
     def _see_job(self, job: PyTorchJob, now: datetime) -> None:
-        if job.metadata.generation != self.job.manifest.metadata.generation:
+        if job.metadata.generation != self._manifest.metadata.generation:
             self._touch(Part.MANIFEST)
-        self.job.manifest = job
+        self._manifest = self.job.manifest = job
         self._timeline.see_job(job, now)
 
     def _see_gone(self, now: datetime) -> None:
@@ -451,6 +452,7 @@ class Monitor:
     def _examine(self) -> None:
         with self._lock:
             pods = [*{**self._failed, **{pod.name: pod for pod in self._replicas()}}.values()]
+            self.job.manifest = self._manifest  # what is asked is asked about the job as it is
         if self._gone:
             return
         events, found = self.job.examine(pods, self._ends())
