@@ -213,7 +213,7 @@ class Card:
 
 def _first_hand(event: Event) -> bool:
     """Whether nobody else has said it: the operator repeats what its pods suffer from."""
-    return not (_by_operator(event) and (event.message or "").startswith("Error pod "))
+    return not (_by_operator(event) and "Error pod " in (event.message or ""))
 
 
 def _lasting(event: Event) -> bool:

@@ -122,7 +122,7 @@ def _replica(name: str, pod: Pod | None) -> Json:
     if pod is None:
         return {
             "name": name,
-            "phase": "",
+            "phase": "not there",
             "tone": "idle",
             "node": "",
             "restarts": 0,

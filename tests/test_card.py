@@ -84,6 +84,7 @@ def a_warning(kind: str, component: str, message: str) -> Event:
 WARNINGS = [
     a_warning("Pod", "kubelet", "Back-off restarting failed container"),
     a_warning("PyTorchJob", "pytorchjob-controller", "Error pod x: Back-off"),
+    a_warning("PyTorchJob", "pytorchjob-controller", "(combined from similar): Error pod y: no"),
     a_warning("PyTorchJob", "pytorchjob-controller", "Error creating: quota"),
     a_warning("PyTorchJob", "kubelet", "the image is not used"),
 ]

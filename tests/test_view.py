@@ -106,7 +106,7 @@ def test_replicas_in_the_order_in_which_they_were_asked_for() -> None:
 
     master, failed, pulling = _view.replicas(["master-0", "worker-0", "worker-1"], pods)
 
-    assert (master["phase"], master["tone"]) == ("", "idle")
+    assert (master["phase"], master["tone"]) == ("not there", "idle")
     assert (failed["tone"], failed["exit"], failed["restarts"]) == ("bad", 1, 2)
     assert (pulling["tone"], pulling["reason"]) == ("bad", "ImagePullBackOff")
 
