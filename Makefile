@@ -46,6 +46,7 @@ benchmarks: $(READY) ## Measure; tests/benchmarks/README.md says what
 	$(BIN)/python tests/benchmarks/watches.py
 	$(BIN)/python tests/benchmarks/logs.py
 	$(BIN)/python tests/benchmarks/many_jobs.py
+	$(BIN)/python tests/benchmarks/live.py
 	$(BIN)/python tests/benchmarks/footprint.py
 	$(BIN)/python tests/benchmarks/card_page.py
 	$(BIN)/python tests/benchmarks/byte_exact.py
