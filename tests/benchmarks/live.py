@@ -178,7 +178,7 @@ def the_browser(notebook: Notebook, many: int) -> tuple[list[Figure], list[Figur
         notebook.run(index)
         card = shown(notebook, index)
         expect(card.locator(".pj-badge")).to_have_text("Succeeded", timeout=PATIENCE)
-        said = f"{lines:,} lines" if lines else "No line yet."
+        said = f"{lines:,} lines"
         expect(card.locator(".pj-counts")).to_have_text(said, timeout=PATIENCE)
         notebook.page.wait_for_timeout(2000)  # until all is drawn
         log = f".jp-Notebook-cell[data-windowed-list-index='{index}'] .pj-log"
