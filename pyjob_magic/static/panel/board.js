@@ -51,6 +51,10 @@ class Board {
     this.#selected();
   }
 
+  stop() {
+    this.filters.stop();
+  }
+
   /** Let ages go on, of the rows in sight. */
   tick() {
     if (!this.node.offsetParent) return;

@@ -17,17 +17,23 @@ class Filters {
       oninput: () => this.#typed(),
     });
     this.chips = el("div", { class: "pj-chips", role: "group", "aria-label": "States" });
+    this.here = button("cell", "From here", () => this.#own(!this.own), {
+      class: "pj-chip",
+      title: "Only what was submitted from here",
+    });
+    this.#own(false);
     this.node = el(
       "div",
       { class: "pj-filters" },
       el("span", { class: "pj-field" }, icon("search"), this.input),
       this.chips,
+      this.here,
     );
   }
 
   /** Return the rows that are wanted. */
   of(rows) {
-    return filteredRows(rows, this.#text, this.states);
+    return filteredRows(this.#owned(rows), this.#text, this.states);
   }
 
   /** The rows that come now were looked for by the kernel, also in what is not shown of them. */
@@ -41,6 +47,20 @@ class Filters {
     return this.search && this.input.value === this.searched ? "" : this.input.value;
   }
 
+  stop() {
+    clearTimeout(this.rest);
+  }
+
+  #owned(rows) {
+    return this.own ? rows.filter((row) => row.here) : rows;
+  }
+
+  #own(own) {
+    this.own = own;
+    attribute(this.here, "aria-pressed", String(own));
+    this.changed();
+  }
+
   #typed() {
     this.changed();
     clearTimeout(this.rest);
@@ -49,7 +69,8 @@ class Filters {
 
   /** Show how many rows are in which state. */
   render(rows) {
-    const states = statesOf(filteredRows(rows, this.#text, new Set()));
+    this.here.hidden = !rows.some((row) => row.here) && !this.own;
+    const states = statesOf(filteredRows(this.#owned(rows), this.#text, new Set()));
     for (const state of this.states)
       if (!states.some(([each]) => each === state)) states.push([state, "idle", 0]);
     const drawn = JSON.stringify([states, [...this.states]]);

@@ -52,8 +52,7 @@ class Panel {
     for (const [name, heard] of this.heard) this.model.off(name, heard);
     this.visibility.stop();
     this.width.disconnect();
-    this.newjob.stop();
-    this.cards.stop();
+    for (const part of [this.newjob, this.jobs, this.history, this.cards]) part.stop();
     this.kernel.stop();
     this.root.remove();
   }
