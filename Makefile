@@ -49,6 +49,7 @@ benchmarks: $(READY) ## Measure; tests/benchmarks/README.md says what
 	$(BIN)/python tests/benchmarks/live.py
 	$(BIN)/python tests/benchmarks/footprint.py
 	$(BIN)/python tests/benchmarks/card_page.py
+	$(BIN)/python tests/benchmarks/panel_page.py
 	$(BIN)/python tests/benchmarks/byte_exact.py
 
 clean: ## Remove the environment and all caches

@@ -25,7 +25,7 @@ class Field {
   label(target) {
     return [
       el("label", { class: "pj-optionname", for: target, id: `${this.id}-name` }, this.spec.label),
-      el("code", { class: "pj-flag" }, this.spec.flag),
+      flagOf(this.spec),
     ];
   }
 
@@ -132,7 +132,7 @@ class LinesInput {
         "div",
         { class: "pj-optionhead" },
         el("span", { class: "pj-optionname", id: `${field.id}-name` }, field.spec.label),
-        el("code", { class: "pj-flag" }, field.spec.flag),
+        flagOf(field.spec),
       ),
       this.rows,
       this.add,
@@ -217,6 +217,11 @@ function textBox({ spec, id, described }, own, oninput) {
     "aria-describedby": described,
     oninput,
   });
+}
+
+/** How the option is typed in a cell. */
+function flagOf({ flag }) {
+  return el("code", { class: "pj-flag", title: flag }, flag);
 }
 
 function offered(list, words) {
