@@ -160,12 +160,14 @@ def _html(theme: str) -> str:
 body {{ margin: 12px; background: var(--jp-layout-color0); color: var(--jp-ui-font-color1); }}
 {_frontend.panel_css()}
 </style><script src="fakepanel.js"></script></head><body><main><h1 hidden>Notebook</h1>
+<div class="jp-OutputArea-child" id="static"><div data-pyjob-card="panel-1">a note</div></div>
 <div id="place"></div></main></body></html>"""
 
 
 def opened(**changes: Any) -> dict[str, Any]:
     """Return the traits of a panel that has just been opened."""
     traits = {
+        "card_id": "panel-1",
         "groups": _form.describe(),
         "values": {},
         "source": "",

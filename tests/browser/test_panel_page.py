@@ -222,6 +222,21 @@ def test_offers_can_be_typed_over(open_panel: Open) -> None:
     eventually(lambda: panel.sent("check")[-1]["values"] == {"namespace": "another"})
 
 
+def test_another_profile_leaves_the_form_as_it_is(open_panel: Open) -> None:
+    """Other defaults are shown, while somebody types and has groups open."""
+    panel = open_panel()
+    panel.page.locator("summary", has_text="Where").click()
+    panel.input("profile").press_sequentially("big")
+    groups = _form.describe()
+    for field in (field for group in groups for field in group["fields"]):
+        field["placeholder"] = "of the profile"
+    panel.set(groups=groups)
+
+    expect(panel.input("workers")).to_have_attribute("placeholder", "of the profile")
+    expect(panel.input("profile")).to_be_focused()
+    expect(panel.input("profile")).to_have_value("big")
+
+
 def test_what_the_kernel_loads_is_in_the_form(open_panel: Open) -> None:
     """Values and code of it replace what was said, and are checked."""
     panel = open_panel({"values": {"cpu": "2"}})
@@ -480,7 +495,7 @@ def test_a_busy_kernel_is_said(open_panel: Open) -> None:
     side = panel.page.locator(".pj-side")
     expect(side.locator(".pj-hint")).to_contain_text("kernel is busy")
     panel.page.get_by_role("button", name="Submit").click()
-    expect(side.locator(".pj-outcome")).to_contain_text("kernel is busy")
+    expect(side.locator(".pj-outcome")).to_contain_text("Submitting … The kernel may be busy")
     panel.page.get_by_role("button", name="Submit").click()
     assert len(panel.sent("submit")) == 1
 
@@ -842,8 +857,10 @@ def test_closing_leaves_nothing_behind(open_panel: Open) -> None:
     """No listener is left at the model or the notebook; cards are removed; what is said is kept."""
     panel = open_panel({"cards": ["one"]}, CELLS)
     expect(panel.page.locator(".pj-cardplace")).to_have_text("card of one")
+    expect(panel.page.locator("#static")).to_be_hidden()
     panel.input("name").fill("mnist")
     panel.page.evaluate("close_panel()")
+    expect(panel.page.locator("#static")).to_be_visible()
 
     assert panel.page.locator(".pyjob-panel").count() == 0
     assert panel.page.evaluate("model.listeners") == 0

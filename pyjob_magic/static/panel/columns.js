@@ -110,7 +110,7 @@ const HISTORY_COLUMNS = [
     from: 520,
     number: true,
     value: (row) => row.submitted,
-    text: (row) => clock(row.submitted),
+    text: (row) => (empty(row.submitted) ? "" : clock(row.submitted)),
   }),
   worded({
     key: "duration",
@@ -118,8 +118,8 @@ const HISTORY_COLUMNS = [
     track: "92px",
     from: 860,
     number: true,
-    value: (row) => (row.ended === null ? null : row.ended - row.submitted),
-    text: (row) => (row.ended === null ? "" : duration(row.ended - row.submitted)),
+    value: took,
+    text: (row) => (took(row) === null ? "" : duration(took(row))),
   }),
   worded({
     key: "gone",
@@ -153,6 +153,10 @@ function since(from, to, now, words) {
 
 function lasted({ started, ended }, now) {
   return empty(started) ? null : (ended ?? now) - started;
+}
+
+function took({ submitted, ended }) {
+  return empty(submitted) || empty(ended) ? null : ended - submitted;
 }
 
 function percent({ progress }) {

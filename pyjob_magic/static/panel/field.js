@@ -33,6 +33,13 @@ class Field {
     this.input.set(value);
   }
 
+  /** Take another default and other choices. */
+  learn(spec) {
+    this.spec = spec;
+    for (const input of this.input.inputs)
+      if (input.type === "text") attribute(input, "placeholder", hinted(spec));
+  }
+
   /** Offer words; others can still be typed. */
   offer(words) {
     this.input.offer?.([...new Set([...(this.spec.choices ?? []), ...words])]);
@@ -209,7 +216,7 @@ function textBox({ spec, id, described }, own, oninput) {
     type: "text",
     id: own,
     list: `${id}-list`,
-    placeholder: spec.placeholder || spec.metavar,
+    placeholder: hinted(spec),
     inputmode: spec.kind === "number" ? "numeric" : null,
     autocomplete: "off",
     autocapitalize: "off",
@@ -222,6 +229,10 @@ function textBox({ spec, id, described }, own, oninput) {
 /** How the option is typed in a cell. */
 function flagOf({ flag }) {
   return el("code", { class: "pj-flag", title: flag }, flag);
+}
+
+function hinted({ placeholder, metavar }) {
+  return placeholder || metavar;
 }
 
 function offered(list, words) {

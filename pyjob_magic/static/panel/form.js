@@ -1,5 +1,6 @@
 // The fields of the form, in the groups that the kernel has made of the list of options.
 
+const KNOWN = ["placeholder", "choices"]; // of a field: they may change with the profile
 let formsMade = 0; // their ids must differ on a page with several
 
 class Form {
@@ -12,11 +13,12 @@ class Form {
     this.node = el("div", { class: "pj-form" });
   }
 
-  /** Make the fields; done again only when there are others. */
+  /** Make the fields, or where they are made already, say what else is known of them. */
   build(groups) {
-    const drawn = JSON.stringify(groups);
-    if (drawn === this.drawn) return;
-    this.drawn = drawn;
+    const made = JSON.stringify(groups, (key, value) => (KNOWN.includes(key) ? undefined : value));
+    const specs = groups.flatMap(({ fields }) => fields);
+    if (made === this.made) return specs.forEach((spec) => this.fields.get(spec.field).learn(spec));
+    this.made = made;
     this.fields.clear();
     this.groups = groups.map((group) => this.#group(group));
     put(this.node, ...this.groups.map(({ node }) => node));

@@ -20,13 +20,14 @@ class NewJob {
       el("div", { class: "pj-saying" }, this.code.node, this.form.node),
       this.summary.node,
     );
+    this.code.set(this.draft.source);
     notebook.watch(() => panel.changed("cells"), panel.signal);
   }
 
   render(dirty) {
     if (dirty.has("groups")) {
       this.form.build(this.model.get("groups") ?? []);
-      this.#loaded();
+      this.form.set(this.draft.values);
     }
     if (dirty.has("groups") || dirty.has("offers")) this.form.offer(this.model.get("offers") ?? {});
     if (dirty.has("cells")) this.code.refresh();

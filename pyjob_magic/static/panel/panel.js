@@ -70,7 +70,7 @@ class Panel {
       () => this.#opened(),
     );
     attribute(this.tabs.list, "aria-label", "Panel");
-    this.showStatic = hideStatic(this.model.get("card_id") ?? "");
+    this.showStatic = hideStatic(String(this.model.get("card_id") ?? ""));
     this.root.append(this.alert, this.link, this.tabs.node, this.compare.node, this.cards.node);
   }
 

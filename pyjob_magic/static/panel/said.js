@@ -1,5 +1,7 @@
 // A line that says what came of an action: errors are alerts, and stay until the next action.
 
+const SLOW = "The kernel may be busy with a cell, or the server be slow"; // no answer for a second
+
 class Said {
   constructor() {
     this.node = el("div", { class: "pj-outcome", role: "status" });
@@ -23,7 +25,7 @@ function order(kernel, said, message, doing, done = () => {}) {
       said.tell(answer.message ?? "", answer.ok === false);
       done(answer);
     },
-    () => said.text === waiting && said.tell(`${kernel.silence}.`),
+    () => said.text === waiting && said.tell(`${waiting} ${kernel.live ? SLOW : kernel.silence}.`),
   );
 }
 
