@@ -42,20 +42,10 @@ class Side:
         if self.line is None:
             return {}
         try:
-            values = _form.from_line(self.line, _Unfilled())
+            values = _form.recalled(self.line, {})
         except OptionError:
             return {}
         return {_form.flag_of(field): value for field, value in values.items() if field != "name"}
-
-
-class _Unfilled(dict[str, str]):
-    """Leaves places that are to be filled in as they are."""
-
-    def __missing__(self, name: str) -> str:
-        return f"{{{name}}}"
-
-    def __contains__(self, name: object) -> bool:
-        return True
 
 
 def compare(sides: Sequence[Side]) -> Json:

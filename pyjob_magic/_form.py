@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
 from pyjob_magic import options as listed
-from pyjob_magic._line import LineParser, cell_parser, expand, typed_values, unexpand
+from pyjob_magic._line import LineParser, cell_parser, expand, recall, typed_values, unexpand
 from pyjob_magic.errors import OptionError
 from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import CellOptions, Option, flag
@@ -249,7 +249,22 @@ def from_line(line: str, names: Mapping[str, Any]) -> dict[str, Any]:
     OptionError
         If there is no such option, or an expression cannot be evaluated.
     """
-    typed = typed_values(expand(line, names), _parser())
+    return _values(expand(line, names))
+
+
+def recalled(line: str, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a line that was kept with a job, of which nothing is evaluated.
+
+    Raises
+    ------
+    OptionError
+        If it is no line of a cell.
+    """
+    return _values(recall(line, names))
+
+
+def _values(words: Sequence[str]) -> dict[str, Any]:
+    typed = typed_values(words, _parser())
     values = {field: said for field, said in typed.items() if said is not None}
     return values | ({"args": _join(values["args"])} if "args" in values else {})
 

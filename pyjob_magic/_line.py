@@ -76,10 +76,26 @@ def expand(line: str, names: Mapping[str, Any]) -> list[str]:
     OptionError
         If an expression cannot be evaluated or a quote is not closed.
     """
-    formatter = _Holding(names)
+    return _split(line, _Holding(names))
+
+
+def recall(line: str, names: Mapping[str, Any]) -> list[str]:
+    """Split a line like `expand`, but evaluate nothing: anybody may have written it.
+
+    Names that are known are filled in. All else that stands in braces stays there.
+
+    Raises
+    ------
+    OptionError
+        If a quote or a brace is not closed.
+    """
+    return _split(line, _Recalling(names))
+
+
+def _split(line: str, formatter: _Holding) -> list[str]:
     try:
         list(formatter.parse(line))
-        words = shlex.split(formatter.vformat(line, (), names))
+        words = shlex.split(formatter.vformat(line, (), formatter.names))
     except ValueError as error:
         raise OptionError("the line", f"{error}; quotes and braces come in pairs") from None
     return [_HELD.sub(lambda match: formatter.values[int(match[1])], word) for word in words]
@@ -169,6 +185,23 @@ class _Holding(FullEvalFormatter):
         """Keep `value` and return its mark."""
         self.values.append(str(value))
         return f"{_OPEN}{len(self.values) - 1}{_CLOSE}"
+
+
+class _Recalling(_Holding):
+    """Puts marks where the values of names belong, and what is no known name."""
+
+    def vformat(self, format_string: str, *_: Any, **__: Any) -> str:
+        """Fill in what is known."""
+        return "".join(self._parts(format_string))
+
+    def _parts(self, line: str) -> Iterator[str]:
+        for literal, field, spec, conversion in self.parse(line):
+            yield literal
+            if field is not None:
+                typed = (
+                    f"{field}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}"
+                )
+                yield self.format_field(self.names.get(typed, f"{{{typed}}}"), "")
 
 
 def cell_parser() -> LineParser:

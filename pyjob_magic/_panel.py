@@ -314,7 +314,7 @@ class Panel:
         return self._of_line(past.line, past.name), past.source or ""
 
     def _of_line(self, line: str, name: str) -> Json:
-        return {"name": name} | _form.from_line(line, {**_Unfilled(), **self._shell.user_ns})
+        return {"name": name} | _form.recalled(line, self._shell.user_ns)
 
     # -- jobs -------------------------------------------------------------------------------------
 
@@ -482,13 +482,6 @@ def panel(job: Job | None = None) -> None:
     if "PyTorchJobMagics" not in shell.magics_manager.registry:
         shell.run_line_magic("load_ext", "pyjob_magic")
     shell.magics_manager.registry["PyTorchJobMagics"].commands.open_panel(job)
-
-
-class _Unfilled(dict[str, str]):
-    """Leaves places that are to be filled in as they are."""
-
-    def __missing__(self, name: str) -> str:
-        return f"{{{name}}}"
 
 
 def _line(values: Mapping[str, Any]) -> str:
