@@ -1,0 +1,329 @@
+"""The panel, in a real kernel and with real jobs: what it is told, answers and does."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kernels import Kernel, running_kernel
+from tests.state import temporary_home
+
+CODE = "print('loss=1')\n"
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    with temporary_home() as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
+def shared(home: Path) -> Iterator[Kernel]:
+    environment = {"PYJOB_MAGIC_HOME": str(home), "KUBECONFIG": str(home / "no-such-file")}
+    with running_kernel(JPY_SESSION_NAME="test.ipynb", **environment) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def kernel(shared: Kernel) -> Iterator[Kernel]:
+    """Lend a kernel, in a namespace of its own; a test that leaves errors in it fails."""
+    shared.run(f"%pytorchjob use local -n test-{secrets.token_hex(4)}")
+    shared.errors.clear()
+    yield shared
+    shared.run(
+        "for job in get_ipython().magics_manager.registry['PyTorchJobMagics']"
+        ".commands.connection().list(): job.delete()"
+    )
+    assert shared.errors == []
+
+
+class Panel:
+    """A panel that is open in a kernel.
+
+    Parameters
+    ----------
+    kernel
+        The kernel.
+    cell
+        The source that opens it.
+    """
+
+    def __init__(self, kernel: Kernel, cell: str = "%pytorchjob panel") -> None:
+        self.kernel = kernel
+        kernel.run(cell)
+        self.id = [name for name, each in kernel.widgets.items() if "groups" in each.state][-1]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What its front end knows."""
+        return self.kernel.widgets[self.id].state
+
+    def check(self, source: str = CODE, **values: Any) -> dict[str, Any]:
+        """Say what is typed; return what is found of it."""
+        revision = next(_numbers)
+        self.kernel.send(self.id, do="check", revision=revision, values=values, source=source)
+        self.kernel.listen(lambda: self.state["checked"].get("revision") == revision)
+        return dict(self.state["checked"])
+
+    def ask(self, do: str, **content: Any) -> dict[str, Any]:
+        """Ask for something and return the answer to that."""
+        number, said = next(_numbers), self.kernel.widgets[self.id].said
+        self.kernel.send(self.id, do=do, id=number, **content)
+        self.kernel.listen(lambda: any(each["id"] == number for each, _ in said))
+        return next(each for each, _ in said if each["id"] == number)
+
+    def submit(self, source: str = CODE, **values: Any) -> dict[str, Any]:
+        return self.ask("submit", revision=next(_numbers), values=values, source=source)
+
+    def run(self, source: str = CODE, **values: Any) -> str:
+        """Submit a job, wait until its row says that it has succeeded and return its uid."""
+        answer = self.submit(source, **values)
+        assert answer["ok"], answer
+        self.wait_for(values["name"], "Succeeded")
+        return str(self.row(values["name"])["uid"])
+
+    def act(self, action: str, *uids: str, do: str = "jobs") -> dict[str, Any]:
+        return self.ask(do, action=action, uids=[*uids])
+
+    def load(self, what: str, value: str) -> dict[str, Any]:
+        return self.ask("load", what=what, value=value)
+
+    def row(self, name: str, table: str = "jobs") -> dict[str, Any]:
+        """Return the row of a job; an empty one if there is none."""
+        return next((row for row in self.state[table]["rows"] if row["name"] == name), {})
+
+    def wait_for(self, name: str, state: str, table: str = "jobs") -> None:
+        self.kernel.listen(lambda: self.row(name, table).get("state") == state)
+
+    def wait_for_none(self, name: str) -> None:
+        self.kernel.listen(lambda: self.row(name) == {})
+
+    def card(self) -> dict[str, Any]:
+        """Return what the newest card below the panel shows."""
+        return self.kernel.widgets[self.state["cards"][0].removeprefix("IPY_MODEL_")].state
+
+    def wait_for_card(self, name: str, state: str) -> None:
+        def fares() -> bool:
+            head = self.card()["head"]
+            return bool(head["name"] == name and head["state"] == state)
+
+        self.kernel.listen(fares)
+
+
+@pytest.fixture
+def panel(kernel: Kernel) -> Panel:
+    return Panel(kernel)
+
+
+def waiting_for(go: Path) -> str:
+    return f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(.01)\n"
+
+
+def lines(found: dict[str, Any], numbers: list[int]) -> list[str]:
+    """Return lines of the manifest."""
+    return [found["yaml"].splitlines()[number - 1].strip() for number in numbers]
+
+
+# -- the form ------------------------------------------------------------------------------------
+
+
+def test_it_opens_with_a_form_and_with_what_the_place_knows(panel: Panel) -> None:
+    """What a notebook keeps that is opened without a kernel stands beside it."""
+    assert [group["title"] for group in panel.state["groups"]][:2] == ["Job", "Resources"]
+    assert panel.state["checked"]["missing"] == ["the code"]
+    panel.kernel.listen(lambda: "local" in panel.state["offers"].get("on", []))
+    assert panel.state["status"] == ""
+
+
+def test_the_function_opens_it_too(kernel: Kernel) -> None:
+    panel = Panel(kernel, "import pyjob_magic; pyjob_magic.panel()")
+
+    assert panel.check(name="a")["errors"] == {}
+
+
+def test_errors_stand_at_their_fields(panel: Panel) -> None:
+    found = panel.check("if x", name="No Name", cpu="lots", workers="2")
+
+    assert set(found["errors"]) == {"name", "cpu"}
+    assert "lots" in found["errors"]["cpu"]
+    assert found["yaml"] == ""
+
+    found = panel.check("x = 1\nif x", name="a-name", cpu="2")
+    assert found["errors"] == {}
+    assert found["source_error"].startswith("line 2 ")
+
+    assert panel.check(name="a-name", cpu="2")["source_error"] is None
+
+
+def test_what_is_complete_is_shown_as_it_would_be_sent(panel: Panel) -> None:
+    """With what the profile would not give, the totals, and what this machine has left."""
+    panel.kernel.listen(lambda: panel.state["checked"].get("place", ""))
+    found = panel.check(name="shown", workers="2", cpu="1", memory="1Gi")
+
+    assert found["missing"] == []
+    assert "kind: PyTorchJob" in found["yaml"]
+    assert "replicas: 2" in lines(found, found["marked"])
+    assert "kind: PyTorchJob" not in lines(found, found["marked"])
+    assert found["line"] == "shown --workers 2 --cpu 1 --memory 1Gi"
+    assert found["place"].startswith("local")
+    totals = {row["resource"]: row for row in found["totals"]}
+    assert (totals["cpu"]["each"], totals["cpu"]["total"], totals["cpu"]["replicas"]) == (
+        "1",
+        "3",
+        3,
+    )
+    assert totals["memory"]["total"] == "3Gi"
+
+
+def test_what_this_machine_has_left_stands_beside_the_totals(panel: Panel) -> None:
+    panel.kernel.listen(
+        lambda: all(row["left"] for row in panel.check(name="a", cpu="1", memory="1Gi")["totals"])
+    )
+
+
+def test_without_code_nothing_is_submitted(panel: Panel) -> None:
+    assert panel.check(" \n", name="empty")["missing"] == ["the code"]
+
+    answer = panel.submit("", name="empty")
+
+    assert (answer["is"], answer["ok"]) == ("submitted", False)
+    assert panel.state["cards"] == []
+
+
+def test_the_server_is_asked_and_nothing_is_created(panel: Panel) -> None:
+    said = {"values": {"name": "asked"}, "source": CODE, "revision": next(_numbers)}
+
+    answer = panel.ask("server", **said)
+
+    assert (answer["is"], answer["ok"]) == ("checked", True)
+    assert "nothing was created" in answer["message"]
+    assert panel.state["jobs"]["rows"] == []
+
+
+def test_what_the_server_objects_to_stands_at_its_field(panel: Panel) -> None:
+    """A name that is taken: the form cannot know, the server does."""
+    panel.run(name="taken")
+
+    answer = panel.submit(name="taken")
+
+    assert not answer["ok"]
+    assert "taken" in answer["message"]
+    assert "name" in panel.state["checked"]["errors"]
+    assert len(panel.state["cards"]) == 1
+
+
+def test_what_is_submitted_has_a_live_card(panel: Panel) -> None:
+    answer = panel.submit(name="sent", workers="1")
+
+    assert (answer["is"], answer["ok"]) == ("submitted", True)
+    panel.wait_for_card("sent", "Succeeded")
+    panel.wait_for("sent", "Succeeded")
+    assert panel.row("sent")["replicas"] == [2, 2]
+    panel.wait_for("sent", "Succeeded", "history")
+
+
+def test_a_job_of_no_name_gets_one_each_time(panel: Panel) -> None:
+    for _ in range(2):
+        assert panel.submit()["ok"]
+
+    panel.kernel.listen(lambda: len({row["name"] for row in panel.state["jobs"]["rows"]}) == 2)
+
+
+def test_the_options_do_what_they_do_in_a_cell(panel: Panel, tmp_path: Path) -> None:
+    """The job is given to a variable, the manifest is saved; what only a cell can do is refused."""
+    assert panel.submit(name="kept", out_job="kept", save=str(tmp_path / "kept.yaml"))["ok"]
+
+    assert panel.kernel.run("print(kept.name)").strip() == "kept"
+    assert "name: kept" in (tmp_path / "kept.yaml").read_text()
+    assert not panel.submit(name="dry", dry_run="client")["ok"]
+
+
+def test_it_becomes_a_cell_that_does_the_same(panel: Panel) -> None:
+    values = {"name": "cell", "env": ["A=it's {x} $HOME"], "suspend": True}
+    source = "import os\nprint(os.environ['A'])\n"
+
+    answer = panel.ask("as cell", values=values, source=source)
+
+    assert answer["ok"]
+    panel.kernel.run(answer["text"])
+    panel.wait_for("cell", "Suspended")
+    panel.act("resume", panel.row("cell")["uid"])
+    panel.wait_for("cell", "Succeeded")
+    printed = panel.kernel.run("%pytorchjob logs cell")
+    assert "it's {x} $HOME" in printed
+    assert not panel.ask("as cell", values={"name": "-x"}, source="")["ok"]
+
+
+# -- where the code comes from -------------------------------------------------------------------
+
+
+def test_code_of_a_file(panel: Panel, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(CODE)
+    (tmp_path / "cell.py").write_text("%%pytorchjob of-a-file --workers 3\nprint(2)\n")
+
+    assert panel.load("file", str(tmp_path / "train.py"))["ok"]
+    assert (panel.state["source"], panel.state["values"]) == (CODE, {})
+    assert panel.load("file", str(tmp_path / "cell.py"))["ok"]
+    assert panel.state["source"] == "print(2)\n"
+    assert panel.state["values"] == {"name": "of-a-file", "workers": "3"}
+
+    answer = panel.load("file", str(tmp_path / "none.py"))
+    assert (answer["is"], answer["ok"]) == ("loaded", False)
+    assert "none.py" in answer["message"]
+    assert panel.state["source"] == "print(2)\n"
+
+
+def test_code_of_a_name(panel: Panel) -> None:
+    panel.kernel.run("text = 'print(3)'\ndef train():\n    print('trained')\nnumber = 3")
+
+    assert panel.load("name", "text")["ok"]
+    assert panel.state["source"] == "print(3)"
+    assert panel.load("name", "train")["ok"]
+    assert panel.state["source"].endswith("\ntrain()\n")
+    panel.run(panel.state["source"], name="of-a-name")
+    assert "trained" in panel.kernel.run("%pytorchjob logs of-a-name")
+    assert "int" in panel.load("name", "number")["message"]
+    assert "'nobody'" in panel.load("name", "nobody")["message"]
+
+
+def test_a_cell_is_read_with_the_names_of_the_notebook(panel: Panel) -> None:
+    panel.kernel.run("rate = 0.25")
+
+    assert panel.load("cell", "%%pytorchjob c --env LR={rate}\nprint(4)\n")["ok"]
+
+    assert panel.state["values"] == {"name": "c", "env": ["LR=0.25"]}
+    assert not panel.load("cell", "%%pytorchjob c --no-such\nprint(4)\n")["ok"]
+
+
+def test_a_job_becomes_a_form(panel: Panel, tmp_path: Path) -> None:
+    """With all that was said, and nothing that was said is evaluated: others write jobs, too."""
+    file = tmp_path / "pwned"
+    panel.kernel.run(
+        "rate = 0.5\nfrom pyjob_magic.job import Job\n"
+        f"%pytorchjob use local\n%pytorchjob use local -n {panel_namespace(panel)}"
+    )
+    uid = panel.run(name="whole", workers="1", env=["A={rate}"], labels=["team=a"])
+    line = f"hostile --env A={{open({str(file)!r}, 'w')}} --env B={{rate}}"
+    change = {"metadata": {"annotations": {"pyjob-magic.io/line": line}}}
+    assert change
+
+    assert panel.load("job", uid)["ok"]
+    assert panel.state["source"] == CODE
+    assert panel.state["values"] == {
+        "name": "whole",
+        "workers": "1",
+        "env": ["A={rate}"],
+        "labels": ["team=a"],
+    }
+
+
+def panel_namespace(panel: Panel) -> str:
+    return str(panel.state["checked"]["place"].rpartition(" ")[2])
