@@ -41,6 +41,7 @@ _SAVES_APART_VISIBLE = 1.0  # the same where that is all there is to see, or the
 _PATIENCE = 5.0  # seconds that the last update is waited for
 _MOST_LINES = 1000  # lines of one answer
 _MOST_BYTES = 1024 * 1024 * 1024  # of all cards whose jobs have ended
+_MOST_BOOKS = 200  # of the same; each holds a file open
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -351,7 +352,9 @@ _books: deque[LogBook] = deque()  # of cards whose jobs have ended, the oldest f
 def _bound(ended: LogBook) -> None:
     """Keep the lines of jobs that have ended only as far as they are not too many."""
     _books.append(ended)
-    while len(_books) > 1 and sum(book.size for book in tuple(_books)) > _MOST_BYTES:
+    while len(_books) > 1 and (
+        len(_books) > _MOST_BOOKS or sum(book.size for book in tuple(_books)) > _MOST_BYTES
+    ):
         _books.popleft().close()
 
 

@@ -14,7 +14,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 MOST_BYTES = 512 * 1024 * 1024
 """Of all lines; what is older than the latest of them is left out in the end."""
@@ -75,7 +75,8 @@ class LogBook:
                 part.add(self._numbers[replica], texts)
             except OSError as error:
                 self.problem = f"lines of the log are missing here: {error.strerror}"
-                self._begin_part()
+                if part.size:  # another file may take what this one does not
+                    self._begin_part()
 
     @property
     def size(self) -> int:
@@ -136,6 +137,8 @@ class LogBook:
         while number < total:
             with self._lock:
                 lines, number = self._piece(who, number)
+            if not lines:
+                continue  # they were left out
             names = self.replicas
             text = "".join(
                 f"{line}\n" if who >= 0 else f"[{names[of]}] {line}\n" for of, line in lines
@@ -150,6 +153,8 @@ class LogBook:
     def _piece(self, who: int, number: int) -> tuple[list[Numbered], int]:
         part = next(part for part in self._parts if number < part.total(who))
         start = max(number, part.first(who))
+        if start == part.total(who):
+            return [], start
         end = part.reach(who, start, _PIECE)
         return part.lines(who, start, end, longest=None), end
 
@@ -173,7 +178,7 @@ class _Part:
     """Lines that follow each other, in a file of their own."""
 
     def __init__(self, replicas: int, bases: Sequence[int] | None = None) -> None:
-        self._file = tempfile.TemporaryFile(prefix="pyjob-log-", buffering=0)  # noqa: SIM115
+        self._file: IO[bytes] | None = None  # as long as there is no line
         self._ends = array("Q")  # in bytes, of each line
         self._whose = array("H")  # number of its replica
         self._own = [array("I") for _ in range(replicas)]  # which lines are a replica's
@@ -203,6 +208,8 @@ class _Part:
         ascii_only = len(data) == len(text)
         lengths = map(len, texts if ascii_only else [t.encode(errors="replace") for t in texts])
         size, before = self.size, len(self._ends)
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="pyjob-log-", buffering=0)  # noqa: SIM115
         _write(self._file.fileno(), data, size)
         self._ends.extend(list(accumulate((n + 1 for n in lengths), initial=size))[1:])
         self._whose.extend([who] * len(texts))
@@ -256,6 +263,7 @@ class _Part:
         return self._ends[line - 1] if line else 0
 
     def _read(self, start: int, end: int) -> bytes:
+        assert self._file is not None
         return os.pread(self._file.fileno(), end - start, start)
 
 

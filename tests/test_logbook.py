@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import resource
 from collections.abc import Sequence
 
@@ -107,6 +108,23 @@ def test_the_oldest_are_left_out() -> None:
 GONE = "(no longer kept here)"
 
 
+def test_a_download_of_what_is_left_out() -> None:
+    """Of a replica that was quiet while others filled the book nothing is left."""
+    book = LogBook(NAMES, most_bytes=200)
+    book.add("master-0", ["early"])
+    for n in range(100):
+        book.add("worker-0", [f"{n:09}"])
+    assert book.total("master-0") == 1
+
+    assert [*book.pieces("master-0")] == []
+
+    book.add("master-0", ["late"])
+    assert [*map(gzip.decompress, book.pieces("master-0"))] == [b"late\n"]
+    book.close()
+    for view in ("", *NAMES):
+        assert [*book.pieces(view)] == []
+
+
 def test_a_long_line_is_cut_where_it_is_shown() -> None:
     book = filled([("master-0", ["é" * (LONGEST + 5)])])
 
@@ -129,6 +147,31 @@ def test_a_full_disk_loses_lines_and_says_so() -> None:
 
     assert [text for _, text in book.lines("", 0, 9)] == ["before", "after"]
     assert book.problem == "lines of the log are missing here: File too large"
+
+
+def test_a_disk_that_stays_full_takes_nothing_away() -> None:
+    book = filled([("master-0", ["before"])])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        for _ in range(3):
+            book.add("master-0", ["x" * 200])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert book.lines("", 0, 9) == [(0, "before")]
+
+
+def test_files_are_open_only_for_lines() -> None:
+    """Many cards stay in a notebook: what is left out holds no file open."""
+    before = len(os.listdir("/proc/self/fd"))
+    books = [filled([("master-0", ["a line"])]) for _ in range(3)]
+    assert len(os.listdir("/proc/self/fd")) == before + 3
+
+    for book in books:
+        book.close()
+
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_room_is_given_back() -> None:
