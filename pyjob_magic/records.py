@@ -91,9 +91,9 @@ def outcome(
         When it was deleted.
     """
     taken = withhold(fresh_wire(job))
-    lines = _last_lines({name: (log or {}).get(name, ()) for name in job.replica_names}, failed)
-    measured = [*series] or _measured(lines)
-    kept = {name: [blanked(text, taken) for text in texts] for name, texts in lines.items()}
+    known = {name: (log or {}).get(name, ()) for name in job.replica_names}
+    kept = _last_lines(known, failed, taken)
+    measured = [*series] or _measured(kept)
     status = job.status
     ended = status.ended_at
     return {
@@ -103,7 +103,7 @@ def outcome(
         "ended": f"{ended:%Y-%m-%dT%H:%M:%SZ}" if ended else "",
         "deleted": f"{gone:%Y-%m-%dT%H:%M:%SZ}" if gone else "",
         "summary": blanked(str(diagnosis or ""), taken),
-        "diagnosis": blanked(_dumped(diagnosis), taken) if diagnosis else "",
+        "diagnosis": _dumped(diagnosis, taken) if diagnosis else "",
         "points": sum(len(each.points) for each in measured),
         "series": json.dumps([_packed(each) for each in measured[:MOST_SERIES]]),
         "lines": sum(map(len, kept.values())),
@@ -134,10 +134,13 @@ def _source(sent: Manifest) -> str | None:
     return None
 
 
-def _last_lines(log: Mapping[str, Sequence[str]], failed: Collection[str]) -> dict[str, list[str]]:
+def _last_lines(
+    log: Mapping[str, Sequence[str]], failed: Collection[str], taken: Mapping[str, str]
+) -> dict[str, list[str]]:
     names = sorted((name for name in log if log[name]), key=lambda name: name not in failed)
+    # A value is withheld before the cut, behind which half of it would not be known again.
     return {
-        name: [cut(text, _LONGEST_LINE) for text in log[name][-MOST_LINES:]]
+        name: [cut(blanked(text, taken), _LONGEST_LINE) for text in log[name][-MOST_LINES:]]
         for name in names[:MOST_REPLICAS]
     }
 
@@ -150,8 +153,12 @@ def _measured(lines: Mapping[str, Sequence[str]]) -> list[Series]:
     return collector.series
 
 
-def _dumped(found: Diagnosis) -> str:
-    return json.dumps(asdict(found) | {"traceback": found.traceback[-_LONGEST_TRACEBACK:]})
+def _dumped(found: Diagnosis, taken: Mapping[str, str]) -> str:
+    said = {
+        name: blanked(value, taken) if isinstance(value, str) else value
+        for name, value in asdict(found).items()
+    }
+    return json.dumps(said | {"traceback": said["traceback"][-_LONGEST_TRACEBACK:]})
 
 
 def _packed(series: Series) -> list[Any]:

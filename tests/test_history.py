@@ -216,6 +216,22 @@ def test_no_secret_value_is_in_the_file(place: Path) -> None:
     assert b'"EPOCHS", "value": "3"' in everything(place)
 
 
+def test_no_part_of_a_secret_value_is_in_the_file(place: Path) -> None:
+    """Neither what a cut has left of it, nor as JSON spells it."""
+    secret = 'hf_"4f3a9c" hf_\\ü'
+    job = submitted(env={"HF_TOKEN": secret})
+    traceback = f"{secret} was refused\n{'x' * (20_000 - 30)}"
+
+    history.note_outcome(
+        ended(job),
+        log={"master-0": [f"{'x' * 1_990}{secret}{'y' * 50}"]},
+        diagnosis=Diagnosis(f"{secret} was refused", traceback=traceback),
+    )
+
+    assert b"4f3a" not in everything(place)
+    assert kept(job).summary == "{HF_TOKEN} was refused"
+
+
 @pytest.mark.usefixtures("place")
 def test_entries_are_found_by_what_they_say() -> None:
     submitted("one", line="one --queue big")
