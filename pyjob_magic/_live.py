@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -104,7 +105,7 @@ class LiveCard:
         self._visible = True
         self._saves = False  # whether there is an output of HTML and text
         self._wanted = threading.Event()  # set when something is to be sent without delay
-        self._saved = threading.Event()  # set when the last state of the job is what is saved
+        self._saved = threading.Event()  # set when the last state of this job is what is saved
         self._send_lock = threading.Lock()
 
     def display(self) -> None:
@@ -155,26 +156,26 @@ class LiveCard:
 
     def _begin(self) -> None:
         self._monitor.start()
+        self._saved = threading.Event()
         # In a copy of the context of the cell, so that what is displayed belongs to it.
-        work = contextvars.copy_context().run
-        threading.Thread(
-            target=work, args=(self._work, self._monitor), name="pyjob-card", daemon=True
-        ).start()
+        work = partial(contextvars.copy_context().run, self._work, self._monitor, self._saved)
+        threading.Thread(target=work, name="pyjob-card", daemon=True).start()
 
     # -- the thread that keeps it up to date ------------------------------------------------------
 
-    def _work(self, monitor: Monitor | PastMonitor) -> None:
+    def _work(self, monitor: Monitor | PastMonitor, saved: threading.Event) -> None:
         try:
             self._update(monitor)
         except Exception:
             # Nobody sees what a thread raises: a card that has stopped must not seem to be alive.
             log.exception("the card of PyTorchJob %r has stopped", monitor.name)
-            self._live.say_stopped()
+            if isinstance(monitor, Monitor):
+                monitor.say_stopped()
             if self._widget is not None:
                 self._send({Part.HEAD})
             raise
         finally:
-            self._saved.set()
+            saved.set()
             _bound(monitor.book)
 
     def _update(self, monitor: Monitor | PastMonitor) -> None:
@@ -260,8 +261,9 @@ class LiveCard:
         self._answer("found", asked, view=view, **found._asdict())
 
     def _change_view(self, asked: dict[str, Any]) -> None:
-        self._monitor.follow(str(asked["view"]))
-        self._send({Part.LOG})  # also of a job that has ended
+        # Also of a job that has ended, where nobody else looks for lines any more.
+        self._monitor.follow(str(asked["view"]), on_read=lambda: self._send({Part.LOG}))
+        self._send({Part.LOG})
 
     def _note_visibility(self, asked: dict[str, Any]) -> None:
         self._visible = bool(asked["visible"])
@@ -329,7 +331,9 @@ class LiveCard:
     def _show_panel(self) -> str:
         assert self._open_panel is not None
         assert self._widget is not None
-        self._widget.panel = self._open_panel(self._live.job)
+        opened = self._open_panel(self._live.job)
+        with self._send_lock:
+            self._widget.panel = opened
         return "is in the panel below"
 
     def _wait(self) -> str:
@@ -366,6 +370,10 @@ def _told(action: Callable[[], str]) -> tuple[bool, str]:
         return False, str(error)
     except KeyboardInterrupt:
         return False, "interrupted; the job goes on"
+    except Exception as error:
+        # Whoever has pressed a button waits for an answer, and sees no traceback.
+        log.exception("the card cannot do what it was asked for")
+        return False, f"{type(error).__name__}: {error}"
 
 
 def shows_widgets(names: Iterable[str]) -> bool:

@@ -122,7 +122,9 @@ class Monitor:
 
     def close(self) -> None:
         """Follow the job no longer; what is known of it stays."""
-        for follower in (self._follower, *self._others.values()):
+        with self._lock:
+            followers = [self._follower, *self._others.values()]
+        for follower in followers:
             follower.close()
         self._read.set()
         self._look.set()
@@ -162,8 +164,16 @@ class Monitor:
         series = self._readings.series
         return self.job.conclude(self._follower, self._ends(), timeout, series=series)
 
-    def follow(self, view: str) -> None:
+    def follow(self, view: str, *, on_read: Callable[[], object] = lambda: None) -> None:
         """Tell of the lines of one replica from now on, or of all.
+
+        Parameters
+        ----------
+        view
+            Name of the replica; empty for all.
+        on_read
+            Called in another thread when all lines of a replica are read that was not followed
+            before.
 
         Raises
         ------
@@ -179,7 +189,7 @@ class Monitor:
             if not self.book.total(view):  # else it has failed, and is followed already
                 follower = Follower(self.job.client, self._manifest, replica=view)
                 self._others[view] = follower
-                self._in_thread(lambda: self._read_other(follower))
+                self._in_thread(lambda: self._read_other(follower, on_read))
 
     def note_deletion(self) -> None:
         """Show that the job was deleted, also when it is followed no longer."""
@@ -408,12 +418,13 @@ class Monitor:
             self._read.set()
             self._look.set()
 
-    def _read_other(self, follower: Follower) -> None:
+    def _read_other(self, follower: Follower, on_read: Callable[[], object]) -> None:
         try:
             for lines in follower.batches(linger=LINGER, on_note=self._say):
                 self._take(lines)
         except PyJobError as error:
             self._say(str(error))
+        on_read()
 
     def _in_thread(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, name="pyjob-card", daemon=True).start()
@@ -444,10 +455,12 @@ class Monitor:
         finally:
             for end in self._watches:
                 end()
-            self._remember()
-            with self._news:
-                self._over.set()
-                self._news.notify_all()
+            try:
+                self._remember()
+            finally:  # whatever happens: who shows the job must not wait for ever
+                with self._news:
+                    self._over.set()
+                    self._news.notify_all()
 
     def _examine(self) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,8 +59,8 @@ class PastMonitor:
         """Return no part."""
         return set()
 
-    def follow(self, view: str) -> None:
-        """Tell of the lines of one replica from now on, or of all.
+    def follow(self, view: str, *, on_read: Callable[[], object] = lambda: None) -> None:
+        """Tell of the lines of one replica from now on, or of all; all are read already.
 
         Raises
         ------
@@ -68,6 +69,7 @@ class PastMonitor:
         """
         self.book.total(view)
         self.view = view
+        on_read()
 
     def tell(self, part: Part) -> Json:
         """Return a part as the front end takes it."""

@@ -200,6 +200,42 @@ def test_one_replica_can_be_followed(kernel: Kernel) -> None:
     assert state(kernel, card)["tail"]["start"] == 0
 
 
+def test_a_replica_can_be_chosen_when_the_job_has_ended(kernel: Kernel) -> None:
+    """Of very many replicas not all are followed; the lines of another one are read then."""
+    kernel.run("import pyjob_magic._monitor as m; most, m.MOST_FOLLOWED = m.MOST_FOLLOWED, 1")
+    source = "import os\nprint('rank', os.environ['RANK'])"
+    card = submit(kernel, "chosen --workers 1 --wait", source)
+    eventually(lambda: threads(kernel) == [])
+    assert texts(kernel, card) == ["rank 0"]
+
+    kernel.send(card, do="view", view="worker-0")
+
+    kernel.listen(lambda: texts(kernel, card) == ["rank 1"])
+    kernel.run("m.MOST_FOLLOWED = most")
+
+
+def test_a_button_that_cannot_is_answered(kernel: Kernel, tmp_path: Path) -> None:
+    """Also where nobody has thought of what went wrong."""
+    card = submit(kernel, "unthought -o job --wait", "print('a')")
+    kernel.run("job.client.create_job = lambda *_, **__: {}['unheard of']")
+
+    answer, _ = kernel.ask(card, do="act", id=1, action="rerun")
+
+    assert (answer["ok"], answer["message"]) == (False, "KeyError: 'unheard of'")
+
+
+def test_what_is_saved_of_a_job_that_was_run_again(kernel: Kernel, tmp_path: Path) -> None:
+    """Its own end, for which who waits for it waits."""
+    card = submit(kernel, "first --wait", "import time; print('a line'); time.sleep(.5)")
+    kernel.ask(card, do="act", id=1, action="rerun")
+
+    answer, _ = kernel.ask(card, do="act", id=2, action="wait")
+
+    assert answer["message"] == "has ended: Succeeded"
+    saved = kernel.displays[state(kernel, card)["card_id"]][-1]
+    assert "first-2: Succeeded" in saved["text/plain"]
+
+
 def test_a_bar_moves_within_its_line(kernel: Kernel, tmp_path: Path) -> None:
     """It is redrawn for a long time before the line ends."""
     go = tmp_path / "go"
