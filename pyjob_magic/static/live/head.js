@@ -80,6 +80,7 @@ class Head {
     this.diagnosis.hidden = !diagnosis;
     if (!diagnosis) return void put(this.diagnosis);
     const { text, summary, advice, replica, traceback, cell_line: line } = diagnosis;
+    const place = line !== null && line !== undefined && `line ${line} of the cell`;
     put(
       this.diagnosis,
       el("p", { class: "pj-summary" }, summary || text),
@@ -93,7 +94,7 @@ class Head {
             { type: "button", class: "pj-linkbutton", onclick: () => this.shown(replica) },
             `Log of ${replica}`,
           ),
-        line !== null && line !== undefined && el("span", {}, `line ${line} of the cell`),
+        place && !`${summary || text}`.includes(place) && el("span", {}, place),
       ),
       traceback &&
         el(

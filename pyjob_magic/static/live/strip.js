@@ -21,7 +21,8 @@ class Strip {
       this.bar,
       times.map(([kind, time]) => {
         const part = el("span", { class: `pj-part pj-kind-${kind}` });
-        part.style.flexGrow = String(Math.max(time, 1e-3));
+        // Shares of less than one in all would leave the bar unfilled.
+        part.style.flexGrow = String(1000 * Math.max(time, 1e-3));
         return part;
       }),
     );
