@@ -41,7 +41,7 @@ from pyjob_magic._pastmonitor import PastMonitor
 from pyjob_magic._tables import asked as asked_for
 from pyjob_magic._tables import framed
 from pyjob_magic.connection import Connection
-from pyjob_magic.errors import ApiError, OptionError, PyJobError
+from pyjob_magic.errors import ApiError, ExistsError, OptionError, PyJobError
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import ANNOTATIONS, Manifest
 from pyjob_magic.models import read_time
@@ -103,6 +103,7 @@ class Panel:
         self._end_offers: Callable[[], None] = lambda: None
         self._left: dict[str, str] = {}
         self._changed = threading.Event()
+        self._problem = ""  # with what is said in the form
         self._text = ""  # what the history is searched for
         self._renew()
         self._widget = PanelWidget(
@@ -140,8 +141,8 @@ class Panel:
 
     def _hear(self, _: object, message: Any, __: object) -> None:
         """Do what was asked for; whatever goes wrong is shown in the panel."""
+        asked = dict(message)
         try:
-            asked = dict(message)
             answers: dict[str, Callable[[Json], None]] = {
                 "check": self._check,
                 "server": self._check_with_server,
@@ -153,13 +154,15 @@ class Panel:
             }
             answers[asked["do"]](asked)
         except Exception as error:
-            self._show_error(error)
+            self._show_error(error, asked)
 
-    def _show_error(self, error: Exception) -> None:
+    def _show_error(self, error: Exception, asked: Json) -> None:
+        """Say it in the panel, and to what waits for an answer."""
         if not isinstance(error, PyJobError):
             log.exception("the panel cannot go on", exc_info=error)
         said = str(error) if isinstance(error, PyJobError) else f"{type(error).__name__}: {error}"
         self._set(status=said)
+        self._answer("failed", asked, ok=False, message=said)
 
     def _check(self, asked: Json) -> None:
         self._look(asked["values"], str(asked["source"]), asked.get("revision", 0))
@@ -173,7 +176,9 @@ class Panel:
 
     def _tell(self, draft: Draft, values: Mapping[str, Any], revision: int) -> None:
         told = draft.told(self._left) | {"revision": revision, "line": _line(values)}
-        self._set(checked=told, **({"status": draft.problem} if draft.problem else {}))
+        news = {} if draft.problem == self._problem else {"status": draft.problem}
+        self._problem = draft.problem
+        self._set(checked=told, **news)
 
     def _build(self, options: CellOptions, source: str) -> tuple[Connection, Manifest]:
         line = _form.line(_form.values_of(options))
@@ -197,7 +202,7 @@ class Panel:
         if draft.whole is None:
             self._answer("checked", asked, ok=False, message="It is not complete.")
             return
-        self._in_background(partial(self._ask_server, asked, draft, *draft.whole[1:]))
+        self._in_background(partial(self._ask_server, asked, draft, *draft.whole[1:]), asked)
 
     def _ask_server(
         self, asked: Json, draft: Draft, connection: Connection, manifest: Manifest
@@ -214,7 +219,9 @@ class Panel:
     def _object(self, asked: Json, draft: Draft, error: PyJobError) -> None:
         """Put what the server says of an option beside its field."""
         by_option: Mapping[str, str] = {}
-        if isinstance(error, ApiError):
+        if isinstance(error, ExistsError):
+            by_option = {_form.flag_of("name"): "is the name of a job that there is already"}
+        elif isinstance(error, ApiError):
             by_option = error.by_option
         elif isinstance(error, OptionError):
             by_option = {error.option: error.reason}
@@ -231,7 +238,7 @@ class Panel:
         if draft.whole is None:
             self._answer("submitted", asked, ok=False, message="It is not complete.")
             return
-        self._in_background(partial(self._send_job, asked, draft, *draft.whole))
+        self._in_background(partial(self._send_job, asked, draft, *draft.whole), asked)
 
     def _send_job(
         self,
@@ -351,12 +358,11 @@ class Panel:
                 done = fractions()
                 rows = [row | {"progress": done.get(row["uid"])} for row in board.rows()]
                 self._set(jobs={"rows": rows, "note": board.note, "now": time.time()})
-            if changed:
-                self._show_history()  # a job may have been submitted elsewhere, or has ended
+            self._show_history()  # a job may have been submitted elsewhere, or has ended
             time.sleep(max(_APART, (time.thread_time() - begun) / _SHARE))
 
     def _act_on_jobs(self, asked: Json) -> None:
-        self._in_background(partial(self._act, asked, self._job))
+        self._in_background(partial(self._act, asked, self._job), asked)
 
     def _act_on_history(self, asked: Json) -> None:
         if asked["action"] == "search":
@@ -364,7 +370,7 @@ class Panel:
             self._show_history()
             self._answer("done", asked, ok=True, message="")
         else:
-            self._in_background(partial(self._act, asked, self._past))
+            self._in_background(partial(self._act, asked, self._past), asked)
 
     def _act(self, asked: Json, find: Callable[[str], Job | PastJob]) -> None:
         """Do what a button says with each of the jobs that are selected."""
@@ -453,12 +459,12 @@ class Panel:
     def _answer(self, kind: str, asked: Json, **told: Any) -> None:
         self._widget.send({"is": kind, "id": asked.get("id"), **told})
 
-    def _in_background(self, work: Callable[[], None]) -> None:
+    def _in_background(self, work: Callable[[], None], asked: Json | None = None) -> None:
         def run() -> None:
             try:
                 work()
             except Exception as error:
-                self._show_error(error)
+                self._show_error(error, asked or {})
 
         threading.Thread(target=run, name="pyjob-panel", daemon=True).start()
 
