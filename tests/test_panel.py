@@ -302,27 +302,244 @@ def test_a_cell_is_read_with_the_names_of_the_notebook(panel: Panel) -> None:
     assert not panel.load("cell", "%%pytorchjob c --no-such\nprint(4)\n")["ok"]
 
 
-def test_a_job_becomes_a_form(panel: Panel, tmp_path: Path) -> None:
-    """With all that was said, and nothing that was said is evaluated: others write jobs, too."""
-    file = tmp_path / "pwned"
-    panel.kernel.run(
-        "rate = 0.5\nfrom pyjob_magic.job import Job\n"
-        f"%pytorchjob use local\n%pytorchjob use local -n {panel_namespace(panel)}"
-    )
-    uid = panel.run(name="whole", workers="1", env=["A={rate}"], labels=["team=a"])
-    line = f"hostile --env A={{open({str(file)!r}, 'w')}} --env B={{rate}}"
-    change = {"metadata": {"annotations": {"pyjob-magic.io/line": line}}}
-    assert change
-
-    assert panel.load("job", uid)["ok"]
-    assert panel.state["source"] == CODE
-    assert panel.state["values"] == {
+def test_a_job_becomes_a_form(panel: Panel) -> None:
+    """With all that was said."""
+    values: dict[str, Any] = {
         "name": "whole",
         "workers": "1",
         "env": ["A={rate}"],
         "labels": ["team=a"],
     }
+    uid = panel.run(**values)
+
+    assert panel.load("job", uid)["ok"]
+
+    assert (panel.state["values"], panel.state["source"]) == (values, CODE)
+    assert not panel.load("job", "no-such-uid")["ok"]
 
 
-def panel_namespace(panel: Panel) -> str:
-    return str(panel.state["checked"]["place"].rpartition(" ")[2])
+def test_a_secret_is_looked_up_again(panel: Panel) -> None:
+    """It is in no line, and in no history."""
+    panel.run(name="secret", env=["API_TOKEN=abc"])
+    uid = panel.row("secret", "history")["uid"]
+
+    assert panel.load("history", uid)["ok"]
+    assert panel.state["values"]["env"] == ["API_TOKEN={API_TOKEN}"]
+    panel.kernel.run("API_TOKEN = 'xyz'")
+    assert panel.load("history", uid)["ok"]
+    assert panel.state["values"]["env"] == ["API_TOKEN=xyz"]
+
+
+def test_nothing_that_a_job_says_is_evaluated(panel: Panel, tmp_path: Path) -> None:
+    """Anybody may have submitted it."""
+    file = tmp_path / "pwned"
+    line = f"hostile --env A={{open({str(file)!r},'w')}}".replace("'", '"')
+    panel.kernel.run(
+        "jobs = get_ipython().magics_manager.registry['PyTorchJobMagics'].commands.connection()\n"
+        "manifest = jobs.build('pass', name='hostile')\n"
+        f"manifest.job.metadata.annotations['pyjob-magic/line'] = {line!r}\n"
+        "jobs.submit(manifest)"
+    )
+    panel.wait_for("hostile", "Succeeded")
+    uid = panel.row("hostile")["uid"]
+
+    assert panel.load("job", uid)["ok"]
+    panel.act("compare", uid, uid)
+    Panel(panel.kernel, "%pytorchjob panel hostile")
+
+    assert panel.state["values"]["env"][0].startswith("A={open(")
+    assert not file.exists()
+
+
+# -- jobs ----------------------------------------------------------------------------------------
+
+
+def test_rows_are_live(panel: Panel, tmp_path: Path) -> None:
+    """Also those of jobs that were submitted elsewhere."""
+    panel.kernel.run(f"%%pytorchjob elsewhere --workers 1\n{waiting_for(tmp_path / 'go')}")
+    panel.wait_for("elsewhere", "Running")
+    panel.kernel.listen(lambda: panel.row("elsewhere")["replicas"] == [2, 2])
+    assert panel.row("elsewhere")["tone"] == "running"
+    assert panel.row("elsewhere")["ended"] is None
+
+    (tmp_path / "go").touch()
+
+    panel.wait_for("elsewhere", "Succeeded")
+    assert panel.row("elsewhere")["ended"] is not None
+    panel.kernel.run("%pytorchjob delete elsewhere")
+    panel.wait_for_none("elsewhere")
+
+
+def test_several_jobs_at_once(panel: Panel, tmp_path: Path) -> None:
+    """Suspended, resumed, and deleted."""
+    go = tmp_path / "go"
+    for name in ("one", "two"):
+        assert panel.submit(waiting_for(go), name=name)["ok"]
+        panel.wait_for(name, "Running")
+    uids = [panel.row(name)["uid"] for name in ("one", "two")]
+
+    answer = panel.act("suspend", *uids)
+    assert (answer["is"], answer["ok"]) == ("done", True)
+    assert answer["message"].startswith("2 jobs ")
+    for name in ("one", "two"):
+        panel.wait_for(name, "Suspended")
+    assert panel.act("resume", *uids)["ok"]
+    for name in ("one", "two"):
+        panel.wait_for(name, "Running")
+    answer = panel.act("delete", *uids)
+    assert answer["message"] == "2 jobs are deleted."
+    for name in ("one", "two"):
+        panel.wait_for_none(name)
+
+
+def test_of_several_jobs_those_that_can_be_are(panel: Panel) -> None:
+    """And the others are said."""
+    uid = panel.run(name="there")
+
+    answer = panel.act("delete", "no-such-uid", uid)
+
+    assert not answer["ok"]
+    assert "not there any more" in answer["message"]
+    panel.wait_for_none("there")
+
+
+def test_a_job_runs_again(panel: Panel) -> None:
+    uid = panel.run(name="again")
+
+    assert panel.act("rerun", uid)["ok"]
+
+    panel.wait_for_card("again-2", "Succeeded")
+    panel.wait_for("again-2", "Succeeded")
+
+
+def test_a_row_opens_its_card(panel: Panel) -> None:
+    uid = panel.run(name="opened")
+    before = len(panel.state["cards"])
+
+    assert panel.act("open", uid)["ok"]
+
+    panel.kernel.listen(lambda: len(panel.state["cards"]) == before + 1)
+    panel.wait_for_card("opened", "Succeeded")
+
+
+def test_jobs_beside_each_other(panel: Panel) -> None:
+    """Their options, their code, and what they have measured, in one chart."""
+    uids = []
+    for number, name in enumerate(("slow", "fast"), start=1):
+        source = f"for step in 1, 2: print(f'loss={{{number} / step}}')\n"
+        uids.append(panel.run(source, name=name, env=[f"LR=0.{number}"], suspend=False))
+
+    assert panel.act("compare", *uids)["ok"]
+
+    compared = panel.state["compared"]
+    rows = {key: (values, differs) for key, values, differs in compared["rows"]}
+    assert compared["columns"] == ["slow", "fast"]
+    assert rows["--env"] == ([["LR=0.1"], ["LR=0.2"]], True)
+    assert rows["state"] == (["Succeeded", "Succeeded"], False)
+    assert rows["code"][1]
+    (chart,) = compared["charts"]
+    assert {each["replica"]: each["y"] for each in chart["series"]} == {
+        "slow": [1.0, 0.5],
+        "fast": [2.0, 1.0],
+    }
+
+
+def test_one_that_is_gone_cannot_be_compared(panel: Panel) -> None:
+    """It is said where it was asked for."""
+    answer = panel.act("compare", panel.run(name="here"), "no-such-uid")
+
+    assert not answer["ok"]
+    assert "not there any more" in answer["message"]
+
+
+# -- the history ---------------------------------------------------------------------------------
+
+
+def test_a_deleted_job_stays_in_the_history(panel: Panel) -> None:
+    """It can be shown, loaded, compared with another one, run again, and forgotten."""
+    uid = panel.run("print('loss=0.5')\nprint('the last line')\n", name="bygone", workers="1")
+    panel.kernel.listen(lambda: panel.row("bygone", "history").get("state") == "Succeeded")
+    assert not panel.row("bygone", "history")["gone"]
+    panel.act("delete", uid)
+    panel.wait_for_none("bygone")
+    panel.kernel.listen(lambda: panel.row("bygone", "history")["gone"])
+
+    assert panel.act("open", uid, do="history")["ok"]
+    assert panel.card()["head"]["name"] == "bygone"
+    assert "the last line" in str(panel.card()["tail"])
+    assert panel.load("history", uid)["ok"]
+    assert panel.state["values"] == {"name": "bygone", "workers": "1"}
+    other = panel.run(name="other")
+    assert panel.act("compare", uid, other, do="history")["ok"]
+    assert panel.state["compared"]["columns"] == ["bygone", "other"]
+    assert panel.act("rerun", uid, do="history")["ok"]
+    panel.kernel.listen(lambda: panel.row("bygone-2").get("state") == "Succeeded")
+
+    assert panel.act("remove", uid, do="history")["ok"]
+    panel.kernel.listen(lambda: uid not in {row["uid"] for row in panel.state["history"]["rows"]})
+    assert not panel.act("open", uid, do="history")["ok"]
+
+
+def test_the_history_is_searched(panel: Panel) -> None:
+    panel.run("print('a needle')\n", name="found")
+    panel.run(name="not-found")
+
+    panel.ask("history", action="search", text="NEEDLE")
+
+    panel.kernel.listen(
+        lambda: [row["name"] for row in panel.state["history"]["rows"]] == ["found"]
+    )
+    panel.ask("history", action="search", text="")
+    panel.kernel.listen(lambda: panel.row("not-found", "history") != {})
+
+
+# -- what goes wrong -----------------------------------------------------------------------------
+
+NONSENSE: list[dict[str, Any]] = [
+    {},
+    {"do": "nothing"},
+    {"do": "check"},
+    {"do": "check", "values": 3, "source": None},
+    {"do": "submit", "values": {"name": ["a"]}},
+    {"do": "load", "what": "nothing", "value": "x"},
+    {"do": "jobs", "action": "explode", "uids": ["x"]},
+    {"do": "jobs", "action": "delete", "uids": 3},
+    {"do": "history", "action": "explode", "uids": []},
+    {"do": "history"},
+]
+
+
+@pytest.mark.parametrize("message", NONSENSE, ids=str)
+def test_nonsense_is_said_to_be_and_does_no_harm(panel: Panel, message: dict[str, Any]) -> None:
+    """Whoever asks is answered, so that no button waits for ever."""
+    number, said = next(_numbers), panel.kernel.widgets[panel.id].said
+
+    panel.kernel.send(panel.id, id=number, **message)
+
+    panel.kernel.listen(lambda: any(each["id"] == number and not each["ok"] for each, _ in said))
+    assert panel.check(name="after")["errors"] == {}
+
+
+def test_a_target_that_cannot_be_reached(panel: Panel) -> None:
+    """Why is said, and nothing waits for it; when another one is said, so is that."""
+    begun = time.monotonic()
+    found = panel.check(name="lost", on="kubernetes")
+
+    assert time.monotonic() - begun < 2
+    assert found["yaml"] == ""
+    assert "kubeconfig" in panel.state["status"]
+    assert not panel.submit(name="lost", on="kubernetes")["ok"]
+    found = panel.check(name="found", on="local")
+    assert "kind: PyTorchJob" in found["yaml"]
+    panel.kernel.listen(lambda: panel.state["status"] == "")
+
+
+def test_a_namespace_that_is_typed_shows_its_jobs(panel: Panel) -> None:
+    """And those of the one before no more."""
+    panel.run(name="of-the-first")
+
+    panel.check(name="x", namespace="another")
+
+    panel.kernel.listen(lambda: panel.state["jobs"]["rows"] == [])
+    panel.check(name="x")
+    panel.wait_for("of-the-first", "Succeeded")
