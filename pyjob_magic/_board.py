@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,8 @@ class Board:
         """What keeps it from being up to date."""
         self.synced = False
         """Whether all jobs have been told of."""
+        self.failed_at: float | None = None
+        """Since when it is told of nothing more, by the monotonic clock; the note says why."""
         self._lock = threading.Lock()
         self._jobs: dict[str, PyTorchJob] = {}  # by uid
         self._rows: dict[str, Json] = {}
@@ -48,6 +51,11 @@ class Board:
         with self._lock:
             rows = [*self._rows.values()]
         return sorted(rows, key=lambda row: (row["created"] or 0, row["name"]), reverse=True)
+
+    def jobs(self) -> list[PyTorchJob]:
+        """Return the jobs as they are now."""
+        with self._lock:
+            return [*self._jobs.values()]
 
     def job(self, uid: str) -> PyTorchJob | None:
         """Return a job as it is now, if it is there."""
@@ -68,6 +76,8 @@ class Board:
                 self.synced = True
             else:
                 self.note = str(value)
+                if news is News.FAILED:
+                    self.failed_at = time.monotonic()
         self._on_change()
 
 
@@ -97,5 +107,5 @@ def ready(job: PyTorchJob) -> int:
 
 
 def _epoch(text: str | None) -> float | None:
-    time = read_time(text)
-    return time.timestamp() if time else None
+    moment = read_time(text)
+    return moment.timestamp() if moment else None

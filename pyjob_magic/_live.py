@@ -125,6 +125,12 @@ class LiveCard:
         self._begin()
         return str(self._widget.model_id)
 
+    def close(self) -> None:
+        """Show the job no longer, nor follow it; it goes on."""
+        self._monitor.close()
+        if self._widget is not None:
+            self._widget.close()
+
     @property
     def _live(self) -> Monitor:
         """What follows the job; no one asks for it who shows a job of the history."""

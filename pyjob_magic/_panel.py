@@ -40,6 +40,7 @@ from pyjob_magic._past import Entry, PastJob
 from pyjob_magic._pastmonitor import PastMonitor
 from pyjob_magic._tables import asked as asked_for
 from pyjob_magic._tables import framed
+from pyjob_magic.client import Client
 from pyjob_magic.connection import Connection
 from pyjob_magic.errors import ApiError, ExistsError, OptionError, PyJobError
 from pyjob_magic.job import Job
@@ -58,6 +59,8 @@ Json = dict[str, Any]
 _APART = 0.2  # seconds between two tellings of the jobs
 _SHARE = 0.2  # of one processor, that telling of them may take
 _PROGRESS_APART = 2.0  # seconds between two looks at how far jobs have come
+_UNSEEN = 300.0  # seconds that nobody sees the panel, after which jobs are followed no longer
+_AGAIN = 10.0  # seconds until jobs are asked for again where nobody has answered
 _MOST_PAST = 500  # jobs of the history that are shown
 
 
@@ -100,6 +103,10 @@ class Panel:
         self._cards: dict[str, LiveCard] = {}  # by id of their widgets
         self._place: tuple[Any, ...] | None = None  # whose jobs and offers are shown
         self._board: Board | None = None
+        self._moving = threading.RLock()  # held while the board is exchanged
+        self._keeping = False  # whether a thread tells of the jobs
+        self._seen = threading.Event()  # set while somebody sees the panel, as far as is known
+        self._seen.set()
         self._end_offers: Callable[[], None] = lambda: None
         self._left: dict[str, str] = {}
         self._changed = threading.Event()
@@ -117,6 +124,7 @@ class Panel:
             cards=[],
             compared=None,
         )
+        self._widget.observe(self._forget_cards, "cards")
 
     def display(self, job: Job | None = None) -> None:
         """Put the panel under the cell that runs, filled in with a job if there is one."""
@@ -135,7 +143,7 @@ class Panel:
         self._look(values, source, revision=0)
         self._show_history()
         self._widget.on_msg(self._hear)
-        self._in_background(self._keep_jobs)
+        self._keep()
 
     # -- what the front end says ------------------------------------------------------------------
 
@@ -151,6 +159,7 @@ class Panel:
                 "load": self._load,
                 "jobs": self._act_on_jobs,
                 "history": self._act_on_history,
+                "visible": self._note_visibility,
             }
             answers[asked["do"]](asked)
         except Exception as error:
@@ -332,10 +341,9 @@ class Panel:
             return
         self._place = place
         self._end_offers()
-        if self._board is not None:
-            self._board.close()
         self._set(groups=_form.describe(connection.profile), offers={})
-        self._board = Board(connection.client, self._changed.set)
+        self._tell_jobs([], "")
+        self._follow(connection.client)
         self._left = {}
         self._end_offers = offers.look(connection, self._offer)
         self._in_background(partial(self._look_what_is_left, connection))
@@ -347,19 +355,70 @@ class Panel:
     def _look_what_is_left(self, connection: Connection) -> None:
         self._left = {each["resource"]: each["left"] for each in offers.left(connection)}
 
+    def _follow(self, client: Client | None) -> None:
+        """Follow the jobs of a place instead of those that are followed; of none if it is None."""
+        with self._moving:
+            if self._board is not None:
+                self._board.close()
+            self._board = Board(client, self._changed.set) if client else None
+
+    def _note_visibility(self, asked: Json) -> None:
+        if asked["visible"]:
+            self._seen.set()
+            self._keep()
+        else:
+            self._seen.clear()
+
+    def _keep(self) -> None:
+        """See to it that the jobs are told of."""
+        with self._moving:
+            if self._keeping:
+                return
+            self._keeping = True
+            if self._board is None and self._place is not None:
+                self._follow(self._place[0])
+        self._in_background(self._keep_jobs)
+
+    def _rests(self) -> bool:
+        """Wait until somebody sees the panel; give up if that is not for long."""
+        if self._seen.wait(_UNSEEN):
+            return False
+        with self._moving:
+            if self._seen.is_set():
+                return False
+            self._follow(None)
+            self._keeping = False
+            return True
+
     def _keep_jobs(self) -> None:
-        """Tell of the jobs when they have changed."""
+        """Tell of the jobs when they have changed, as long as somebody sees that."""
         done: dict[str, float] = {}
-        while True:
+        while not self._rests():
             changed = self._changed.wait(_PROGRESS_APART)
             self._changed.clear()
             board, begun = self._board, time.thread_time()
             if board is not None and (changed or fractions() != done):
                 done = fractions()
                 rows = [row | {"progress": done.get(row["uid"])} for row in board.rows()]
-                self._set(jobs={"rows": rows, "note": board.note, "now": time.time()})
+                # Until all are told of, those that were there before are better than some.
+                self._tell_jobs(rows if board.synced else None, board.note)
+            if changed:
+                history.note_ends(board.jobs() if board else ())
             self._show_history()  # a job may have been submitted elsewhere, or has ended
+            if board is not None and board.failed_at is not None:
+                self._follow_again(board, board.failed_at)
             time.sleep(max(_APART, (time.thread_time() - begun) / _SHARE))
+
+    def _follow_again(self, board: Board, failed_at: float) -> None:
+        """Ask anew for the jobs of a place that does not answer, unless another one is shown."""
+        with self._moving:
+            if self._board is board and time.monotonic() - failed_at > _AGAIN:
+                self._follow(board.client)
+
+    def _tell_jobs(self, rows: Sequence[Json] | None, note: str) -> None:
+        """Show the jobs, or that there is something to say of those that are shown."""
+        shown = self._widget.jobs["rows"] if rows is None else [*rows]
+        self._set(jobs={"rows": shown, "note": note, "now": time.time()})
 
     def _act_on_jobs(self, asked: Json) -> None:
         self._in_background(partial(self._act, asked, self._job), asked)
@@ -440,6 +499,12 @@ class Panel:
             name = card.embed()
             self._cards[name] = card
             self._set(cards=[name, *self._widget.cards])
+
+    def _forget_cards(self, change: Any) -> None:
+        """Close the cards that somebody has taken away; their jobs go on."""
+        with self._lock:
+            for name in {*self._cards} - {*change["new"]}:
+                self._cards.pop(name).close()
 
     def _show_history(self) -> None:
         try:

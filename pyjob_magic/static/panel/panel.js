@@ -83,9 +83,10 @@ class Panel {
     watchTheme(() => this.#restyle(), signal);
     this.width = new ResizeObserver(() => this.#opened());
     this.width.observe(this.root);
-    this.visibility = new Visibility(this.root, `panel-${panelsMade}`, {
+    const id = this.model.get("card_id") || `panel-${panelsMade}`;
+    this.visibility = new Visibility(this.root, id, {
       changed: (visible) => this.#seen(visible),
-      tell: () => {},
+      tell: (message) => this.kernel.tell(message),
       signal,
     });
   }
