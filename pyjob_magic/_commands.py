@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_MOST_CONNECTIONS = 16  # that are kept: a namespace that is typed has one for each letter
+
 
 class Commands:
     """The state of one shell, where jobs go to, and what can be done with them.
@@ -101,7 +103,11 @@ class Commands:
         # The settings may have been edited, or somebody has logged in anew.
         if known is None or known.profile != chosen or known.client.target.is_outdated():
             known = open_connection(chosen, target, namespace, context)
-            self._connections[key] = known
+        # Those in use come last; jobs hold on to theirs.
+        self._connections.pop(key, None)
+        self._connections[key] = known
+        for old in [*self._connections][:-_MOST_CONNECTIONS]:
+            self._connections.pop(old, None)
         return known
 
     def run(self, options: CellOptions, source: str, line: str) -> None:

@@ -60,6 +60,7 @@ _APART = 0.2  # seconds between two tellings of the jobs
 _SHARE = 0.2  # of one processor, that telling of them may take
 _PROGRESS_APART = 2.0  # seconds between two looks at how far jobs have come
 _UNSEEN = 300.0  # seconds that nobody sees the panel, after which jobs are followed no longer
+_TYPING = 0.5  # seconds that a place is in the form before its jobs are followed
 _AGAIN = 10.0  # seconds until jobs are asked for again where nobody has answered
 _MOST_PAST = 500  # jobs of the history that are shown
 
@@ -103,7 +104,8 @@ class Panel:
         self._cards: dict[str, LiveCard] = {}  # by id of their widgets
         self._place: tuple[Any, ...] | None = None  # whose jobs and offers are shown
         self._board: Board | None = None
-        self._moving = threading.RLock()  # held while the board is exchanged
+        self._moving = threading.RLock()  # held while the place or its board is exchanged
+        self._move: threading.Timer | None = None  # to the place that is typed
         self._keeping = False  # whether a thread tells of the jobs
         self._seen = threading.Event()  # set while somebody sees the panel, as far as is known
         self._seen.set()
@@ -179,7 +181,7 @@ class Panel:
     def _look(self, values: Mapping[str, Any], source: str, revision: int) -> Draft:
         draft = look_at(values, source, self._build)
         if draft.connection:
-            self._move_to(draft.connection)
+            self._move_soon(draft.connection)
         self._tell(draft, values, revision)
         return draft
 
@@ -334,18 +336,29 @@ class Panel:
 
     # -- jobs -------------------------------------------------------------------------------------
 
+    def _move_soon(self, connection: Connection) -> None:
+        """Move to a place once it stays: the beginning of a name that is typed is a name, too."""
+        if self._move is not None:
+            self._move.cancel()
+            self._move = None
+        if self._place is None:
+            self._move_to(connection)
+        elif self._place != (connection.client, connection.profile):
+            move = partial(self._shown, partial(self._move_to, connection), {})
+            self._move = threading.Timer(_TYPING, move)
+            self._move.name, self._move.daemon = "pyjob-panel", True
+            self._move.start()
+
     def _move_to(self, connection: Connection) -> None:
         """Show the jobs of a place from now on, and offer what it knows."""
-        place = (connection.client, connection.profile)
-        if place == self._place:
-            return
-        self._place = place
-        self._end_offers()
-        self._set(groups=_form.describe(connection.profile), offers={})
-        self._tell_jobs([], "")
-        self._follow(connection.client)
-        self._left = {}
-        self._end_offers = offers.look(connection, self._offer)
+        with self._moving:
+            self._place = (connection.client, connection.profile)
+            self._end_offers()
+            self._set(groups=_form.describe(connection.profile), offers={})
+            self._tell_jobs([], "")
+            self._follow(connection.client)
+            self._left = {}
+            self._end_offers = offers.look(connection, self._offer)
         self._in_background(partial(self._look_what_is_left, connection))
 
     def _offer(self, field: str, known: Sequence[str]) -> None:
@@ -353,7 +366,10 @@ class Panel:
             self._set(offers={**self._widget.offers, field: [*known]})
 
     def _look_what_is_left(self, connection: Connection) -> None:
-        self._left = {each["resource"]: each["left"] for each in offers.left(connection)}
+        left = {each["resource"]: each["left"] for each in offers.left(connection)}
+        with self._moving:
+            if self._place == (connection.client, connection.profile):
+                self._left = left
 
     def _follow(self, client: Client | None) -> None:
         """Follow the jobs of a place instead of those that are followed; of none if it is None."""
@@ -525,13 +541,16 @@ class Panel:
         self._widget.send({"is": kind, "id": asked.get("id"), **told})
 
     def _in_background(self, work: Callable[[], None], asked: Json | None = None) -> None:
-        def run() -> None:
-            try:
-                work()
-            except Exception as error:
-                self._show_error(error, asked or {})
+        threading.Thread(
+            target=self._shown, args=(work, asked or {}), name="pyjob-panel", daemon=True
+        ).start()
 
-        threading.Thread(target=run, name="pyjob-panel", daemon=True).start()
+    def _shown(self, work: Callable[[], None], asked: Json) -> None:
+        """Work, and show what goes wrong with it."""
+        try:
+            work()
+        except Exception as error:
+            self._show_error(error, asked)
 
 
 def panel(job: Job | None = None) -> None:

@@ -84,7 +84,7 @@ def test_nothing_that_a_job_says_is_evaluated(tmp_path: Path) -> None:
 
 
 def test_metrics_share_a_chart() -> None:
-    """Whose line is whose is said; what is no number is a gap."""
+    """Whose line is whose is said, of a job with one line by its name; gaps for no numbers."""
     found = strict(
         Side("a", series=losses(1, 0.5)),
         Side("b", series=[*losses(2, float("nan")), *losses(3, replica="worker-0")]),
@@ -93,7 +93,7 @@ def test_metrics_share_a_chart() -> None:
     (chart,) = found["charts"]
     assert chart["name"] == "loss"
     assert [each["replica"] for each in chart["series"]] == [
-        "a master-0",
+        "a",
         "b master-0",
         "b worker-0",
     ]

@@ -111,3 +111,18 @@ def test_jobs_are_asked_for_again(kernel: Kernel) -> None:
     submit(kernel, "later")
     kernel.listen(lambda: {"there", "later"} <= {*rows(kernel, panel)})
     assert kernel.widgets[panel].state["jobs"]["note"] == ""
+
+
+def test_a_name_that_is_being_typed_is_no_place(kernel: Kernel) -> None:
+    """The jobs of a namespace are asked for when its name stays, not for each letter of it."""
+    panel = open_panel(kernel)
+    kernel.run(
+        "made, Board = [], module.Board\n"
+        "module.Board = lambda client, tell: made.append(client.namespace) or Board(client, tell)"
+    )
+
+    for number in range(1, 5):
+        values = {"namespace": "team"[:number]}
+        kernel.send(panel, do="check", revision=number, values=values, source="pass")
+
+    eventually(lambda: kernel.run("print(made)").strip() == "['team']")

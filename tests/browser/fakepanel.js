@@ -136,6 +136,7 @@ class FakePanelModel {
       load: () => this.load(message, tell),
       jobs: () => this.act(message, tell),
       history: () => this.act(message, tell),
+      visible: () => {},
     };
     answers[message.do]();
   }

@@ -864,6 +864,7 @@ def test_closing_leaves_nothing_behind(open_panel: Open) -> None:
 
     assert panel.page.locator(".pyjob-panel").count() == 0
     assert panel.page.evaluate("model.listeners") == 0
+    assert [each["visible"] for each in panel.sent("visible")] == [True, False]
     assert panel.page.evaluate("model.notebook.heard.size") == 0
     assert panel.page.evaluate("model.widget_manager.removed") == ["one"]
     assert panel.page.evaluate("model.saved.at(-1).values") == {"name": "mnist"}
