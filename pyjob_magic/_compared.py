@@ -55,8 +55,9 @@ def compare(sides: Sequence[Side]) -> Json:
     rows = [_row(key, [each.get(key) for each in facts]) for key in _keys(facts)]
     rows += [_row(key, [each.get(key) for each in said]) for key in _keys(said)]
     rows.append(_row("code", [_lines(side.source) for side in sides], [s.source for s in sides]))
-    charts, _ = _view.charts(series for side in sides for series in _named(side))
-    return {"columns": [side.name for side in sides], "rows": rows, "charts": charts}
+    charts, note = _view.charts(series for side in sides for series in _named(side))
+    columns = [side.name for side in sides]
+    return {"columns": columns, "rows": rows, "charts": charts, "charts_note": note}
 
 
 def _named(side: Side) -> Iterator[Series]:

@@ -37,7 +37,7 @@ class Compare {
   render(compared, theme) {
     this.node.hidden = !compared;
     if (!compared) return void (this.drawn = null);
-    const { columns, rows, charts } = compared;
+    const { columns, rows, charts, charts_note: note } = compared;
     const drawn = JSON.stringify([columns, rows]);
     const fresh = !this.drawn;
     if (drawn !== this.drawn) {
@@ -47,7 +47,7 @@ class Compare {
       this.#table();
     }
     const lines = (charts ?? []).flatMap(({ series }) => series.map(({ replica }) => replica));
-    this.charts.render(charts ?? [], "", [...new Set(lines)], ALL, theme);
+    this.charts.render(charts ?? [], note ?? "", [...new Set(lines)], ALL, theme);
     if (fresh) this.title.focus();
   }
 
