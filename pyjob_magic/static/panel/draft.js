@@ -1,6 +1,6 @@
 // What is said in the form so far, and what the kernel finds of it.
 
-const PAUSE = 30; // milliseconds without a key, then it is checked
+const PAUSE = 30; // milliseconds between two checks at least
 const KEEP = 500; // milliseconds without a key, then the kernel keeps it
 
 class Draft {
@@ -8,6 +8,8 @@ class Draft {
   constructor(model, kernel, { loaded, changed }) {
     Object.assign(this, { model, kernel, loaded, changed });
     this.late = false; // whether the kernel lets us wait
+    this.asked = null; // the revision that is being checked
+    this.askedAt = -Infinity;
     this.heard = {
       "change:values": () => this.#load(),
       "change:source": () => this.#load(),
@@ -15,7 +17,7 @@ class Draft {
     };
     for (const [name, heard] of Object.entries(this.heard)) model.on(name, heard);
     this.#take();
-    this.revision = this.found.revision ?? 0;
+    this.revision = (this.found.revision ?? 0) + 1; // no answer is like the one before
     this.#ask();
   }
 
@@ -58,18 +60,28 @@ class Draft {
 
   #touched() {
     this.revision += 1;
-    clearTimeout(this.pause);
-    this.pause = setTimeout(() => this.#ask(), PAUSE);
+    this.#check();
     clearTimeout(this.keeping);
     this.keeping = setTimeout(() => this.#keep(), KEEP);
     this.changed();
   }
 
+  /** Have it checked, but nothing more as long as a check is on its way. */
+  #check() {
+    if (this.pause || (this.asked !== null && !this.late)) return;
+    const rest = PAUSE - (performance.now() - this.askedAt);
+    this.pause = setTimeout(() => this.#ask(), Math.max(0, rest));
+  }
+
   #ask() {
+    this.pause = null;
+    this.asked = this.revision;
+    this.askedAt = performance.now();
     this.kernel.tell({ do: "check", ...this.content });
     clearTimeout(this.wait);
     this.wait = setTimeout(() => {
-      this.late = !this.current;
+      this.late = true;
+      if (this.revision > this.asked) this.#check();
       this.changed();
     }, LATE);
   }
@@ -100,17 +112,19 @@ class Draft {
     this.keeping = null;
     this.#take();
     this.revision += 1;
-    clearTimeout(this.pause);
-    this.pause = setTimeout(() => this.#ask(), PAUSE);
+    this.#check();
     this.loaded();
   }
 
   #checked() {
-    if (this.current) {
+    const { revision = -1 } = this.found;
+    this.revision = Math.max(this.revision, revision);
+    if (this.asked !== null && revision >= this.asked) {
+      this.asked = null;
       this.late = false;
       clearTimeout(this.wait);
+      if (!this.current) this.#check();
     }
-    this.revision = Math.max(this.revision, this.found.revision ?? 0);
     this.changed();
   }
 }
