@@ -443,6 +443,7 @@ def test_submit_says_what_is_missing(open_panel: Open) -> None:
     sent = panel.sent("submit")
     assert [(each["values"], each["source"]) for each in sent] == [({"name": "mnist"}, "print(1)")]
     expect(panel.page.locator(".pj-cardplace")).to_have_text("card of card-new")
+    expect(panel.page.locator(".pj-cardplace")).to_be_in_viewport()
 
 
 def test_the_server_objects_beside_the_field(open_panel: Open) -> None:

@@ -4,13 +4,15 @@ class Cards {
   constructor(panel) {
     this.panel = panel;
     this.cards = new Map(); // model id -> {node, view}
+    this.opened = false; // whether those that were there from the start are shown
     this.node = el("section", { class: "pj-cards", "aria-label": "Cards" });
   }
 
   /** Show the cards of these models, the newest first. */
   render(ids) {
     for (const [id, card] of this.cards) if (!ids.includes(id)) this.#drop(id, card);
-    for (const id of ids) if (!this.cards.has(id)) this.#show(id);
+    for (const id of ids) if (!this.cards.has(id)) this.#show(id, this.opened);
+    this.opened = true;
     this.node.hidden = ids.length === 0;
   }
 
@@ -24,7 +26,8 @@ class Cards {
     card.node.remove();
   }
 
-  async #show(id) {
+  /** Show a card, and bring it into sight where somebody has just asked for it. */
+  async #show(id, asked) {
     const place = el(
       "div",
       { class: "pj-cardplace" },
@@ -43,6 +46,7 @@ class Cards {
       card.view = view;
       put(place, view.el);
       view.trigger?.("displayed");
+      if (asked) requestAnimationFrame(() => card.node.scrollIntoView({ block: "nearest" }));
     } catch (error) {
       put(
         place,
