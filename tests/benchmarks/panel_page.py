@@ -4,9 +4,9 @@
 
 A plain page in headless Chromium with a fake kernel in it, which answers at once: what is measured
 is the page's own part. Opening is from the call of `render` to the frame after the first that shows
-the panel. A key press counts until the manifest shows the letter; 30 ms of it are the pause after
-which a check is sent. News are all rows anew, of which every tenth is in another state, until they
-are drawn; beside them the same rows as a plain HTML table, built anew as a simple form would do.
+the panel. A key press counts until the frame in which the manifest shows the letter. News are all
+rows anew, of which every tenth is in another state, until they are drawn; beside them the same rows
+as a plain HTML table, made anew as a simple form would do.
 """
 
 from __future__ import annotations
