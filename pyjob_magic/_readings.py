@@ -1,7 +1,8 @@
 """What a card reads out of the lines of a job while it runs: its metrics, and how far it has come.
 
 A job may print faster than its lines can be understood. Then some are passed over, so that the
-kernel stays free for its user, and it is counted how many.
+kernel stays free for its user, and it is counted how many. It may also print for weeks: then of
+each metric only so many values are kept that a chart of them looks the same.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from pyjob_magic._charts import thinned
 from pyjob_magic.metrics import Collector, Progress, Series, progress, time_left
 
 _SHARE = 0.05  # of one processor, that reading may take
 _CREDIT = 0.2  # seconds of it that may be saved up
 _LOOK = 32  # lines between two looks at the clock
+_MOST_POINTS = 500_000  # of all series together
+_LEAST_POINTS = 2_000  # of each series in any case
+_LOOK_AT_SIZE = 10_000  # lines between two looks at how many there are
 _HISTORY = 400  # times that the progress of a replica is remembered
 
 
@@ -24,15 +29,21 @@ class Readings:
     ----------
     clock
         What reading costs, in seconds.
+    most_points
+        Values that are kept of all metrics together, or some thousands of each.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.thread_time, most_points: int = _MOST_POINTS
+    ) -> None:
         self.passed_over = 0
         """Lines that were not read."""
         self._clock = clock
+        self._most_points = most_points
         self._collector = Collector()
         self._progress: dict[str, list[tuple[float, Progress]]] = {}
         self._credit, self._last = _CREDIT, 0.0
+        self._unlooked = 0  # lines since the last look at how many points there are
 
     @property
     def series(self) -> list[Series]:
@@ -51,6 +62,10 @@ class Readings:
         """
         self._credit = min(_CREDIT, self._credit + _SHARE * max(0.0, now - self._last))
         self._last = now
+        self._unlooked += len(texts)
+        if self._unlooked > _LOOK_AT_SIZE:
+            self._unlooked = 0
+            self._thin()
         begun = self._clock()
         for number in range(0, len(texts), _LOOK):
             if self._clock() - begun > self._credit:
@@ -60,6 +75,13 @@ class Readings:
                 self._collector.take(replica, text)
                 self._note_progress(replica, text, now)
         self._credit -= self._clock() - begun
+
+    def _thin(self) -> None:
+        series = self._collector.series
+        most = max(_LEAST_POINTS, self._most_points // max(1, len(series)))
+        for each in series:
+            if len(each.points) > most:
+                each.points[:] = thinned(each.points, most // 2)
 
     def progress(
         self, replicas: Sequence[str], partial: Mapping[str, str], now: float

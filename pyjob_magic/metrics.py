@@ -85,7 +85,7 @@ class Collector:
             if len(self._series) >= MOST_SERIES:
                 return
             series = self._series[key] = Series(*key)
-        step = place.step if place else len(series.points) + 1
+        step = place.step if place else series.points[-1].step + 1 if series.points else 1
         series.points.append(Point(step, value))
 
 
