@@ -18,6 +18,8 @@ from typing import IO, NamedTuple
 
 MOST_BYTES = 512 * 1024 * 1024
 """Of all lines; what is older than the latest of them is left out in the end."""
+MOST_LINES = 20_000_000
+"""Of these the latest half is kept at least: what a line takes of memory counts, too."""
 LONGEST = 10_000
 """Characters of a line that are shown; a download has them all."""
 MOST_FOUND = 10_000
@@ -50,16 +52,21 @@ class LogBook:
     ----------
     replicas
         Names of all replicas that may print.
-    most_bytes
-        How much is kept: at least the latest half of so many bytes.
+    most_bytes, most_lines
+        How much is kept: at least the latest half of so many bytes or lines.
     """
 
-    def __init__(self, replicas: Sequence[str], most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self,
+        replicas: Sequence[str],
+        most_bytes: int = MOST_BYTES,
+        most_lines: int = MOST_LINES,
+    ) -> None:
         self.replicas = tuple(replicas)
         self.problem = ""
         """Why lines are missing, if so."""
         self._numbers = {name: number for number, name in enumerate(self.replicas)}
-        self._most = most_bytes
+        self._most_bytes, self._most_lines = most_bytes, most_lines
         self._lock = threading.RLock()
         self._parts = [_Part(len(self.replicas))]
         self._searched: tuple[str, str, int] | None = None  # view, text, total of the last search
@@ -69,7 +76,7 @@ class LogBook:
         """Add lines that a replica has printed."""
         with self._lock:
             part = self._parts[-1]
-            if part.size > self._most // 2:
+            if part.size > self._most_bytes // 2 or part.count > self._most_lines // 2:
                 part = self._begin_part()
             try:
                 part.add(self._numbers[replica], texts)
@@ -193,6 +200,10 @@ class _Part:
     @property
     def size(self) -> int:
         return self._ends[-1] if self._ends else 0
+
+    @property
+    def count(self) -> int:
+        return len(self._ends)
 
     def first(self, who: int) -> int:
         """Return the number of the first line of a view."""

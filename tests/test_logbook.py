@@ -108,6 +108,17 @@ def test_the_oldest_are_left_out() -> None:
 GONE = "(no longer kept here)"
 
 
+def test_very_many_short_lines_are_left_out_too() -> None:
+    """Each takes memory, however little it says."""
+    book = LogBook(NAMES, most_lines=100)
+    for _ in range(300):
+        book.add("master-0", [""])
+
+    texts = [text for _, text in book.lines("", 0, 300)]
+    assert texts[-50:] == [""] * 50
+    assert texts[:190] == [GONE] * 190
+
+
 def test_a_download_of_what_is_left_out() -> None:
     """Of a replica that was quiet while others filled the book nothing is left."""
     book = LogBook(NAMES, most_bytes=200)
