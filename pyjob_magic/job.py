@@ -203,8 +203,9 @@ class Job:
         self.manifest = follower.job
         if not self.manifest.status.ended:
             state = self.manifest.status.state
+            after = "" if timeout is None else f" after {timeout:g} s"  # else it was closed
             raise JobTimeoutError(
-                f"PyTorchJob {self.name!r} has not ended after {timeout:g} s ({state}); it goes on"
+                f"PyTorchJob {self.name!r} has not ended{after} ({state}); it goes on"
             )
         return self._outcome(follower.failed, ends, series)
 

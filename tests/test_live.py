@@ -215,7 +215,7 @@ def test_a_replica_can_be_chosen_when_the_job_has_ended(kernel: Kernel) -> None:
     kernel.run("m.MOST_FOLLOWED = most")
 
 
-def test_a_button_that_cannot_is_answered(kernel: Kernel, tmp_path: Path) -> None:
+def test_a_button_that_cannot_is_answered(kernel: Kernel) -> None:
     """Also where nobody has thought of what went wrong."""
     card = submit(kernel, "unthought -o job --wait", "print('a')")
     kernel.run("job.client.create_job = lambda *_, **__: {}['unheard of']")
@@ -225,7 +225,18 @@ def test_a_button_that_cannot_is_answered(kernel: Kernel, tmp_path: Path) -> Non
     assert (answer["ok"], answer["message"]) == (False, "KeyError: 'unheard of'")
 
 
-def test_what_is_saved_of_a_job_that_was_run_again(kernel: Kernel, tmp_path: Path) -> None:
+def test_who_waits_hears_that_the_job_is_followed_no_longer(kernel: Kernel, tmp_path: Path) -> None:
+    submit(kernel, "left -o job", waiting_for(tmp_path / "never"))
+
+    kernel.run(
+        "from pyjob_magic._monitor import Monitor\n"
+        "monitor = Monitor(job); monitor.start(); monitor.close(); monitor.wait()"
+    )
+
+    assert "it goes on" in kernel.errors.pop()
+
+
+def test_what_is_saved_of_a_job_that_was_run_again(kernel: Kernel) -> None:
     """Its own end, for which who waits for it waits."""
     card = submit(kernel, "first --wait", "import time; print('a line'); time.sleep(.5)")
     kernel.ask(card, do="act", id=1, action="rerun")
