@@ -24,6 +24,7 @@ from pyjob_magic.logs import Follower, LogLine
 from pyjob_magic.metrics import Progress
 from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
 from pyjob_magic.retries import TRYING_AGAIN
+from pyjob_magic.streams import log
 from pyjob_magic.timeline import Timeline
 
 MOST_FOLLOWED = 64
@@ -410,6 +411,9 @@ class Monitor:
         except PyJobError as error:
             self._error = error
             self._say(f"{error}; %pytorchjob show {self.job.name} looks again")
+        except Exception as error:
+            log.exception("the lines of PyTorchJob %r are read no longer", self.name)
+            self._say(f"no more lines are read: {type(error).__name__}: {error}")
         finally:
             with self._lock:
                 if self._follower.job is None:
@@ -440,6 +444,7 @@ class Monitor:
 
     def _look_around(self) -> None:
         """Ask for events, and why the job waits or failed, when something has changed."""
+        logged: set[str] = set()
         try:
             ended = False
             while not ended:
@@ -451,6 +456,11 @@ class Monitor:
                 except PyJobError as error:
                     if ended:
                         self._say(str(error))
+                except Exception as error:  # what is strange must not keep the rest from view
+                    if (said := repr(error)) not in logged:
+                        logged.add(said)
+                        log.exception("PyTorchJob %r cannot be diagnosed", self.name)
+                    self._say(f"why it waits or failed is not known: {said}")
                 self._read.wait(_LOOKS_APART)
         finally:
             for end in self._watches:

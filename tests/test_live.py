@@ -225,6 +225,18 @@ def test_a_button_that_cannot_is_answered(kernel: Kernel) -> None:
     assert (answer["ok"], answer["message"]) == (False, "KeyError: 'unheard of'")
 
 
+def test_what_is_not_understood_does_not_end_the_card(kernel: Kernel, tmp_path: Path) -> None:
+    """It is said, and the rest is shown until the end."""
+    card = submit(kernel, "strange -o job", waiting_for(tmp_path / "go"))
+    kernel.run("job.examine = lambda *_: 1 / 0")
+    kernel.listen(lambda: "ZeroDivisionError" in state(kernel, card)["head"]["status"])
+
+    (tmp_path / "go").touch()
+
+    wait_for_state(kernel, card, "Succeeded")
+    eventually(lambda: threads(kernel) == [])
+
+
 def test_who_waits_hears_that_the_job_is_followed_no_longer(kernel: Kernel, tmp_path: Path) -> None:
     submit(kernel, "left -o job", waiting_for(tmp_path / "never"))
 
