@@ -393,7 +393,14 @@ class Panel:
             self._keeping = True
             if self._board is None and self._place is not None:
                 self._follow(self._place[0])
-        self._in_background(self._keep_jobs)
+        self._in_background(self._keep_on)
+
+    def _keep_on(self) -> None:
+        try:
+            self._keep_jobs()
+        except Exception:
+            self._keeping = False  # who looks again begins again
+            raise
 
     def _rests(self) -> bool:
         """Wait until somebody sees the panel; give up if that is not for long."""

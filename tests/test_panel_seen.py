@@ -65,6 +65,20 @@ def test_what_nobody_sees_is_not_followed(kernel: Kernel) -> None:
     kernel.listen(lambda: {"before", "unseen"} <= {*rows(kernel, panel)})
 
 
+def test_an_error_is_shown_and_not_the_end(kernel: Kernel) -> None:
+    """Who looks again sees the jobs that there are then."""
+    panel = open_panel(kernel)
+    kernel.run("rows, module.Board.rows = module.Board.rows, lambda self: 1 / 0")
+    submit(kernel, "unseen")
+    kernel.listen(lambda: "ZeroDivisionError" in kernel.widgets[panel].state["status"])
+
+    kernel.run("module.Board.rows = rows")
+    kernel.send(panel, do="visible", visible=True)
+    submit(kernel, "seen")
+
+    kernel.listen(lambda: {"unseen", "seen"} <= {*rows(kernel, panel)})
+
+
 def test_a_card_that_is_taken_away_is_not_followed(kernel: Kernel) -> None:
     """Its job goes on."""
     panel = open_panel(kernel)
