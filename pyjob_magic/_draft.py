@@ -9,8 +9,9 @@ from typing import Any
 from pyjob_magic import _form
 from pyjob_magic.connection import Connection
 from pyjob_magic.errors import OptionError, PyJobError, SourceError
-from pyjob_magic.manifest import Manifest
+from pyjob_magic.manifest import Manifest, to_yaml
 from pyjob_magic.options import CellOptions
+from pyjob_magic.withheld import withhold
 
 Json = dict[str, Any]
 Build = Callable[[CellOptions, str], tuple[Connection, Manifest]]
@@ -69,13 +70,20 @@ class Draft:
             "place": "",
         }
         if self.manifest and self.plain and self.connection:
-            yaml = str(self.manifest)[:_LONGEST]
+            yaml = _shown(self.manifest)
             told["yaml"] = yaml
-            told["marked"] = _form.differing(yaml, str(self.plain)[:_LONGEST])
+            told["marked"] = _form.differing(yaml, _shown(self.plain))
             totals = _form.totals(self.manifest.job)
             told["totals"] = [each | {"left": left.get(each["resource"])} for each in totals]
             told["place"] = f"{self.connection.place}, namespace {self.connection.namespace}"
         return told
+
+
+def _shown(manifest: Manifest) -> str:
+    """Return a manifest as YAML; a front end may store what it is told, so without secrets."""
+    wires = manifest.to_wire()
+    withhold(wires[0])  # the others have no variables
+    return "---\n".join(map(to_yaml, wires))[:_LONGEST]
 
 
 def look_at(values: Mapping[str, Any], source: str, build: Build) -> Draft:

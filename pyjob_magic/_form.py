@@ -23,7 +23,7 @@ from pyjob_magic.models import PyTorchJob
 from pyjob_magic.options import CellOptions, Option, flag
 from pyjob_magic.profiles import NO_PROFILE, Profile, shown
 from pyjob_magic.quantity import people
-from pyjob_magic.values import arguments
+from pyjob_magic.values import arguments, is_secret
 
 Values = Mapping[str, Any]
 
@@ -155,6 +155,7 @@ def check(values: Values) -> dict[str, str]:
         try:
             right[field] = _FIELDS[field].read(said)
             _check_typed(field, said)
+            _check_kept(field, said)
         except ValueError as error:
             problems[field] = str(error)
     try:
@@ -202,6 +203,13 @@ def _check_typed(field: str, said: Any) -> None:
     if any(len(f"{text}.".splitlines()) > 1 for text in texts):
         hint = "; write it to a file and name that: @FILE" if field == "patch" else ""
         raise ValueError(f"has a line break, but all options are in one line{hint}")
+
+
+def _check_kept(field: str, said: Any) -> None:
+    """Refuse the place of a secret value for the value: who brings a job back has to say it."""
+    for name, _, value in (pair.partition("=") for pair in (said if field == "env" else ())):
+        if is_secret(name) and value == f"{{{name}}}":
+            raise ValueError(f"the value of {name} was not kept: type it")
 
 
 # -- cells ---------------------------------------------------------------------------------------

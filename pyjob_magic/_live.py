@@ -260,11 +260,20 @@ class LiveCard:
         self._answer("lines", asked, view=view, start=start, total=book.total(view), lines=lines)
 
     def _find(self, asked: dict[str, Any]) -> None:
-        view = str(asked["view"])
-        found = self._monitor.book.find(
-            view, str(asked["text"]), int(asked["start"]), forward=bool(asked["forward"])
+        book, view, text, start = (
+            self._monitor.book,
+            str(asked["view"]),
+            str(asked["text"]),
+            int(asked["start"]),
         )
-        self._answer("found", asked, view=view, **found._asdict())
+        book.total(view)
+        forward = bool(asked["forward"])
+
+        def find() -> None:
+            found = book.find(view, text, start, forward=forward)
+            self._answer("found", asked, view=view, **found._asdict())
+
+        self._in_background(find)  # there may be millions of lines, and the kernel has other work
 
     def _change_view(self, asked: dict[str, Any]) -> None:
         # Also of a job that has ended, where nobody else looks for lines any more.

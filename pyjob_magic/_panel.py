@@ -48,6 +48,7 @@ from pyjob_magic.manifest import ANNOTATIONS, Manifest
 from pyjob_magic.models import read_time
 from pyjob_magic.options import CellOptions
 from pyjob_magic.streams import log
+from pyjob_magic.values import is_secret
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -249,6 +250,7 @@ class Panel:
         if draft.whole is None:
             self._answer("submitted", asked, ok=False, message="It is not complete.")
             return
+        self._renew()  # at once: whoever presses twice wants two
         self._in_background(partial(self._send_job, asked, draft, *draft.whole), asked)
 
     def _send_job(
@@ -268,7 +270,6 @@ class Panel:
             self._object(asked, draft, error)
             self._answer("submitted", asked, ok=False, message=str(error))
             return
-        self._renew()
         self._open_job(job)
         self._show_history()
         self._answer("submitted", asked, ok=True, message=f"{job.name} was submitted.")
@@ -332,7 +333,16 @@ class Panel:
         return self._of_line(past.line, past.name), past.source or ""
 
     def _of_line(self, line: str, name: str) -> Json:
-        return {"name": name} | _form.recalled(line, self._shell.user_ns)
+        values = {"name": name} | _form.recalled(line, {})  # it may be somebody else's line
+        if "env" in values:
+            values["env"] = [self._filled_in(pair) for pair in values["env"]]
+        return values
+
+    def _filled_in(self, pair: str) -> str:
+        """Return a variable with its value from the notebook, where that was not kept."""
+        name, _, value = pair.partition("=")
+        known = value == f"{{{name}}}" and is_secret(name) and name in self._shell.user_ns
+        return f"{name}={self._shell.user_ns[name]}" if known else pair
 
     # -- jobs -------------------------------------------------------------------------------------
 

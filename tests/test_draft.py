@@ -130,3 +130,21 @@ def test_a_manifest_of_any_length_is_cut() -> None:
     shown = told(look_at(values, CODE, on_this_machine))
 
     assert len(shown["yaml"]) == 200_000
+
+
+def test_a_secret_is_not_in_the_preview_but_in_what_is_sent() -> None:
+    """What a front end is told may be stored in a notebook, which others read."""
+    draft = look_at(VALUES | {"env": ["HF_TOKEN=s3cret-value", "A=1"]}, CODE, on_this_machine)
+
+    yaml = told(draft)["yaml"]
+    assert "s3cret-value" not in yaml
+    assert "'{HF_TOKEN}'" in yaml
+    assert draft.manifest is not None
+    assert "s3cret-value" in str(draft.manifest)
+
+
+def test_the_place_of_a_secret_is_no_value_of_it() -> None:
+    """As it stands in a form that is filled in with a job of before."""
+    draft = look_at(VALUES | {"env": ["A={A}", "HF_TOKEN={HF_TOKEN}"]}, CODE, on_this_machine)
+
+    assert draft.errors == {"env": "the value of HF_TOKEN was not kept: type it"}

@@ -332,10 +332,11 @@ def test_a_secret_is_looked_up_again(panel: Panel) -> None:
 
 
 def test_nothing_that_a_job_says_is_evaluated(panel: Panel, tmp_path: Path) -> None:
-    """Anybody may have submitted it."""
+    """Anybody may have submitted it: nor does a variable of the notebook get into a label."""
     file = tmp_path / "pwned"
-    line = f"hostile --env A={{open({str(file)!r},'w')}}".replace("'", '"')
+    line = f"hostile --env A={{open({str(file)!r},'w')}} --label x={{API_KEY}}".replace("'", '"')
     panel.kernel.run(
+        "API_KEY = 'zzz'\n"
         "jobs = get_ipython().magics_manager.registry['PyTorchJobMagics'].commands.connection()\n"
         "manifest = jobs.build('pass', name='hostile')\n"
         f"manifest.job.metadata.annotations['pyjob-magic/line'] = {line!r}\n"
@@ -349,6 +350,7 @@ def test_nothing_that_a_job_says_is_evaluated(panel: Panel, tmp_path: Path) -> N
     Panel(panel.kernel, "%pytorchjob panel hostile")
 
     assert panel.state["values"]["env"][0].startswith("A={open(")
+    assert panel.state["values"]["labels"] == ["x={API_KEY}"]
     assert not file.exists()
 
 
