@@ -54,7 +54,9 @@ def compare(sides: Sequence[Side]) -> Json:
     facts = [dict(side.facts) for side in sides]
     rows = [_row(key, [each.get(key) for each in facts]) for key in _keys(facts)]
     rows += [_row(key, [each.get(key) for each in said]) for key in _keys(said)]
-    rows.append(_row("code", [_lines(side.source) for side in sides], [s.source for s in sides]))
+    rows.append(
+        _row("code", [_lines(side.source) for side in sides], [_code(side) for side in sides])
+    )
     charts, note = _view.charts(series for side in sides for series in _named(side))
     columns = [side.name for side in sides]
     return {"columns": columns, "rows": rows, "charts": charts, "charts_note": note}
@@ -74,6 +76,10 @@ def _keys(of: Sequence[Mapping[str, Any]]) -> list[str]:
 def _row(key: str, shown: Sequence[Any], compared: Sequence[Any] | None = None) -> list[Any]:
     values = shown if compared is None else compared
     return [key, [*shown], any(value != values[0] for value in values[1:])]
+
+
+def _code(side: Side) -> str | None:
+    return None if side.source is None else side.source.rstrip()  # a cell ends with a line feed
 
 
 def _lines(source: str | None) -> str | None:

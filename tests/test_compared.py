@@ -51,7 +51,7 @@ def test_facts_come_first_and_the_code_last() -> None:
 
 
 def test_the_third_can_be_the_one_that_differs() -> None:
-    sides = [Side(str(n), f"x --cpu {cpu}", source="s") for n, cpu in enumerate("112")]
+    sides = [Side(str(n), f"x --cpu {cpu}", source="s" + "\n" * n) for n, cpu in enumerate("112")]
 
     assert rows(*sides)["--cpu"][1]
     assert not rows(*sides)["code"][1]
