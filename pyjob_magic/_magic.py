@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -120,6 +121,12 @@ def load(shell: InteractiveShell) -> None:
     shell.Completer.custom_matchers.append(matcher(magics))
     if hasattr(shell, "kernel"):  # a job as the last value of a cell is shown as its card
         _showing(shell).for_type_by_name(*_JOB, lambda job: magics.commands.show_job(job))
+        # Widgets take a third of a second to import, which the first card need not wait for.
+        threading.Thread(target=_import_widgets, name="pyjob-import", daemon=True).start()
+
+
+def _import_widgets() -> None:
+    import pyjob_magic._panel  # noqa: F401
 
 
 def unload(shell: InteractiveShell) -> None:

@@ -57,8 +57,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_APART = 0.2  # seconds between two tellings of the jobs
-_SHARE = 0.2  # of one processor, that telling of them may take
+_APART = 0.05  # seconds between two tellings of the jobs
+_SHARE = 0.3  # of one processor, that telling of them may take
 _PROGRESS_APART = 2.0  # seconds between two looks at how far jobs have come
 _UNSEEN = 300.0  # seconds that nobody sees the panel, after which jobs are followed no longer
 _TYPING = 0.5  # seconds that a place is in the form before its jobs are followed
