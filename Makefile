@@ -50,10 +50,7 @@ benchmarks: $(READY) ## Measure; tests/benchmarks/README.md says what
 	$(BIN)/python tests/benchmarks/footprint.py
 	$(BIN)/python tests/benchmarks/card_page.py
 	$(BIN)/python tests/benchmarks/panel_page.py
-<<<<<<< HEAD
-=======
 	$(BIN)/python tests/benchmarks/panel.py
->>>>>>> 22fed6a (Measure the panel from end to end in JupyterLab)
 	$(BIN)/python tests/benchmarks/byte_exact.py
 
 clean: ## Remove the environment and all caches
