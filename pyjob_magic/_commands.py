@@ -299,7 +299,11 @@ class Commands:
         display(connection.doctor())
 
     def show(self, connection: Connection, name: str) -> None:
-        self.show_job(connection.get(name))
+        job = _found(connection, name)
+        if isinstance(job, PastJob):
+            display(job)
+        else:
+            self.show_job(job)
 
     def logs(
         self,

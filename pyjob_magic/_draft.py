@@ -8,7 +8,13 @@ from typing import Any
 
 from pyjob_magic import _form
 from pyjob_magic.connection import Connection
-from pyjob_magic.errors import OptionError, PyJobError, SourceError
+from pyjob_magic.errors import (
+    OptionError,
+    PyJobError,
+    SettingsError,
+    SourceError,
+    TargetError,
+)
 from pyjob_magic.manifest import Manifest, to_yaml
 from pyjob_magic.options import CellOptions
 from pyjob_magic.withheld import withhold
@@ -109,12 +115,15 @@ def look_at(values: Mapping[str, Any], source: str, build: Build) -> Draft:
         field_ = _form.field_of(error.option)
         errors = {field_: error.reason} if field_ else {}
         problem = "" if field_ else str(error)
-        return Draft(errors, missing=missing, problem=problem)
+        more = ("what is asked for above",) if problem else ()
+        return Draft(errors, missing=(*missing, *more), problem=problem)
     except SourceError as error:
         where = f"line {error.line} " if error.line else ""
         return Draft(source_error=f"{where}{error.reason}", missing=missing, options=options)
+    except (TargetError, SettingsError) as error:
+        return Draft({"on": str(error)}, missing=missing)
     except PyJobError as error:
-        return Draft(missing=missing, problem=str(error))
+        return Draft(missing=(*missing, "what is asked for above"), problem=str(error))
     return Draft(
         missing=missing, options=options, connection=connection, manifest=manifest, plain=without
     )

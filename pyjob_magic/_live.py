@@ -39,7 +39,7 @@ _SHARE = 0.1  # of one processor, that making an update may take
 _REPAINT = 0.25  # seconds between two looks at lines that have not ended
 _SAVES_APART = 30.0  # seconds between two updates of what is saved
 _SAVES_APART_VISIBLE = 1.0  # the same where that is all there is to see, or the state is new
-_PATIENCE = 5.0  # seconds that the last update is waited for
+_PATIENCE = 5.0  # seconds that is waited for why a job ended as it did
 _MOST_LINES = 1000  # lines of one answer
 _MOST_BYTES = 1024 * 1024 * 1024  # of all cards whose jobs have ended
 _MOST_BOOKS = 200  # of the same; each holds a file open
@@ -105,7 +105,6 @@ class LiveCard:
         self._visible = True
         self._saves = False  # whether there is an output of HTML and text
         self._wanted = threading.Event()  # set when something is to be sent without delay
-        self._saved = threading.Event()  # set when the last state of this job is what is saved
         self._send_lock = threading.Lock()
 
     def display(self) -> None:
@@ -155,21 +154,18 @@ class LiveCard:
 
     def save(self) -> None:
         """Bring what is saved in the notebook up to date, at the end of the job with all of it."""
-        if self._monitor.reading_is_over:
-            self._saved.wait(_PATIENCE)
-        else:
-            self._save()
+        self._live.wait_for_reasons(_PATIENCE)
+        self._save()
 
     def _begin(self) -> None:
         self._monitor.start()
-        self._saved = threading.Event()
         # In a copy of the context of the cell, so that what is displayed belongs to it.
-        work = partial(contextvars.copy_context().run, self._work, self._monitor, self._saved)
+        work = partial(contextvars.copy_context().run, self._work, self._monitor)
         threading.Thread(target=work, name="pyjob-card", daemon=True).start()
 
     # -- the thread that keeps it up to date ------------------------------------------------------
 
-    def _work(self, monitor: Monitor | PastMonitor, saved: threading.Event) -> None:
+    def _work(self, monitor: Monitor | PastMonitor) -> None:
         try:
             self._update(monitor)
         except Exception:
@@ -181,7 +177,6 @@ class LiveCard:
                 self._send({Part.HEAD})
             raise
         finally:
-            saved.set()
             _bound(monitor.book)
 
     def _update(self, monitor: Monitor | PastMonitor) -> None:

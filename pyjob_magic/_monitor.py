@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 from weakref import WeakValueDictionary
 
-from pyjob_magic import _view, history
+from pyjob_magic import _states, _view, history
 from pyjob_magic._card import Card
 from pyjob_magic._logbook import LogBook, Numbered
 from pyjob_magic._readings import Readings
@@ -32,6 +32,7 @@ MOST_FOLLOWED = 64
 
 _LOOK_UP = 0.5  # seconds until who waits looks whether there is a note
 _LOOK_AGAIN = 10.0  # seconds until events are asked for though nothing has changed
+_GOODBYE = 15.0  # seconds that replicas are waited for which are being stopped at the end
 _LOOKS_APART = 1.0  # seconds between two questions for events
 _TAIL, _MOST_TAIL = 200, 1000  # lines that are told at least, and at once
 _TAIL_CHARACTERS = 300_000
@@ -97,6 +98,7 @@ class Monitor:
         self._news = threading.Condition(self._lock)
         self._look = threading.Event()
         self._read = threading.Event()  # set when nothing more will be read
+        self._examined = threading.Event()  # set when it is known why the job ended as it did
         self._over = threading.Event()  # set when nothing more will change
         if first is not None:
             self._take_over(first)
@@ -140,10 +142,10 @@ class Monitor:
         """Whether nothing more will change."""
         return self._over.is_set()
 
-    @property
-    def reading_is_over(self) -> bool:
-        """Whether nothing more will be read, so that the last things are being found out."""
-        return self._read.is_set()
+    def wait_for_reasons(self, timeout: float) -> None:
+        """Once nothing more is read: wait until it is known why the job ended as it did."""
+        if self._read.is_set():
+            self._examined.wait(timeout)
 
     @property
     def state(self) -> str:
@@ -242,7 +244,9 @@ class Monitor:
             diagnosis=self._diagnosis,
             timeline=self._timeline,
             series=self._readings.series,
-            progress=progress._replace(left=left) if progress else None,
+            progress=progress._replace(left=left if progress.fraction < 1 else None)
+            if progress
+            else None,
             log_tail=self._named(self.book.lines("", total - _STATIC_LINES, _STATIC_LINES)),
             log_total=total,
             yaml=_view.yaml_of(self._manifest, self.job.client.target),
@@ -364,6 +368,8 @@ class Monitor:
             return
         with self._lock:
             self._see_pod(value, datetime.now(UTC), deleted=news is News.DELETED)
+            if news is News.DELETED and _is_going(value):
+                self._pods.pop(value.replica, None)  # it is gone; how others have ended stays
             self._touch(Part.HEAD, Part.REPLICAS, Part.TIMELINE)
             self._look.set()
 
@@ -446,11 +452,15 @@ class Monitor:
         """Ask for events, and why the job waits or failed, when something has changed."""
         logged: set[str] = set()
         try:
-            ended = False
-            while not ended:
+            last = math.inf  # when replicas that are being stopped are waited for no longer
+            while True:
                 self._look.wait(_LOOK_AGAIN)
                 self._look.clear()
-                ended = self._read.is_set()  # asked before: what comes last is looked at, too
+                # Asked before: what comes last is looked at, too.
+                if self._read.is_set() and last == math.inf:
+                    last = time.monotonic() + _GOODBYE
+                going = any(map(_is_going, self._replicas()))
+                ended = time.monotonic() >= (last if going else last - _GOODBYE)
                 try:
                     self._examine()
                 except PyJobError as error:
@@ -461,10 +471,17 @@ class Monitor:
                         logged.add(said)
                         log.exception("PyTorchJob %r cannot be diagnosed", self.name)
                     self._say(f"why it waits or failed is not known: {said}")
-                self._read.wait(_LOOKS_APART)
+                if last < math.inf:
+                    self._examined.set()
+                if ended:
+                    break
+                (self._look if last < math.inf else self._read).wait(_LOOKS_APART)
+                if self._read.is_set():
+                    self._look.set()  # replicas that are being stopped are waited for
         finally:
             for end in self._watches:
                 end()
+            self._examined.set()
             try:
                 self._remember()
             finally:  # whatever happens: who shows the job must not wait for ever
@@ -502,6 +519,11 @@ class Monitor:
             failed={pod.replica for pod in self._failed.values()},
             gone=datetime.now(UTC) if self._gone else None,
         )
+
+
+def _is_going(pod: Pod) -> bool:
+    """Whether a replica is being stopped."""
+    return _states.phase(pod) == "Terminating"
 
 
 def _fitting(lines: list[Numbered]) -> int:

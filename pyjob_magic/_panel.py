@@ -300,7 +300,16 @@ class Panel:
         self._set(source=source, **({} if values is None else {"values": values}))
         shown = self._widget.values if values is None else values
         self._look(shown, source, asked.get("revision", 0))
-        self._answer("loaded", asked, ok=True, message="")
+        message = self._left_behind(asked) if asked["what"] == "name" else ""
+        self._answer("loaded", asked, ok=True, message=message)
+
+    def _left_behind(self, asked: Json) -> str:
+        """Say what a function uses of the notebook, which does not come along."""
+        value = self._shell.user_ns[str(asked["value"])]
+        if not inspect.isfunction(value):
+            return ""
+        names = sorted({*inspect.getclosurevars(value).globals} - {value.__name__})
+        return f"It uses {', '.join(names)} of the notebook: define that in it." if names else ""
 
     def _of_cell(self, text: str) -> tuple[Json | None, str]:
         """Return the options and the code of a cell, or the code of any other text."""
@@ -317,13 +326,20 @@ class Panel:
         if isinstance(value, str):
             return value
         try:
+            if not inspect.isfunction(value):
+                raise TypeError
             source = textwrap.dedent(inspect.getsource(value))
         except (TypeError, OSError):
             kind = type(value).__name__
             raise OptionError(
                 "the name", f"{name!r} is no text and no function of this notebook: it is a {kind}"
             ) from None
-        return f"{source}\n\n{name}()\n" if inspect.isfunction(value) else source
+        if needed := _needed(value):
+            raise OptionError(
+                "the name",
+                f"{name}() needs {', '.join(needed)}; name a function that needs nothing",
+            )
+        return f"{source}\n\n{name}()\n"
 
     def _of_job(self, job: Job) -> tuple[Json, str]:
         line = (job.manifest.metadata.annotations or {}).get(f"{ANNOTATIONS}line", "")
@@ -545,7 +561,16 @@ class Panel:
         except PyJobError as error:
             self._set(history={"rows": [], "note": str(error)})
             return
-        self._set(history={"rows": [*map(_past_row, entries)], "note": ""})
+        self._set(history={"rows": [self._past_row(entry) for entry in entries], "note": ""})
+
+    def _past_row(self, entry: Entry) -> Json:
+        """Return what is shown of a job of the history: how it is, as long as it is there."""
+        row = _past_row(entry)
+        job = self._board.job(entry.uid) if self._board and entry.state == "Unknown" else None
+        if job is not None:
+            row["state"] = _states.state(job)
+            row["tone"] = _states.state_tone(row["state"])
+        return row
 
     # -- to the front end -------------------------------------------------------------------------
 
@@ -589,6 +614,16 @@ def panel(job: Job | None = None) -> None:
     if "PyTorchJobMagics" not in shell.magics_manager.registry:
         shell.run_line_magic("load_ext", "pyjob_magic")
     shell.magics_manager.registry["PyTorchJobMagics"].commands.open_panel(job)
+
+
+def _needed(function: Callable[..., Any]) -> list[str]:
+    """Return the arguments without which a function cannot be called."""
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [
+        parameter.name
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.default is parameter.empty and parameter.kind not in optional
+    ]
 
 
 def _line(values: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ class PastMonitor:
             if name in names and lines:
                 self.book.add(name, lines)
 
-    over = reading_is_over = True
+    over = True
 
     @property
     def name(self) -> str:

@@ -19,6 +19,7 @@ _LOOK = 32  # lines between two looks at the clock
 _MOST_POINTS = 500_000  # of all series together
 _LEAST_POINTS = 2_000  # of each series in any case
 _LOOK_AT_SIZE = 10_000  # lines between two looks at how many there are
+_BACKLOG = 1.0  # seconds from the first lines on, within which old ones come at once
 _HISTORY = 400  # times that the progress of a replica is remembered
 
 
@@ -42,6 +43,7 @@ class Readings:
         self._most_points = most_points
         self._collector = Collector()
         self._progress: dict[str, list[tuple[float, Progress]]] = {}
+        self._heard: dict[str, float] = {}  # when each replica first told of its progress
         self._credit, self._last = _CREDIT, 0.0
         self._unlooked = 0  # lines since the last look at how many points there are
 
@@ -110,6 +112,8 @@ class Readings:
         history = self._progress.setdefault(replica, [])
         if history and history[-1][1] == told:
             return  # a bar that is looked at twice has not moved
+        if now - self._heard.setdefault(replica, now) < _BACKLOG:
+            history.clear()  # what was printed before somebody looked says nothing of the speed
         history.append((now, told))
         if len(history) > _HISTORY:
             history[:-1] = history[:-1:2]

@@ -9,7 +9,7 @@ import pytest
 
 from pyjob_magic._draft import Build, Draft, look_at
 from pyjob_magic.connection import Connection, open_connection
-from pyjob_magic.errors import OptionError, PyJobError, SourceError, TargetError
+from pyjob_magic.errors import ManifestError, OptionError, PyJobError, SourceError, TargetError
 from pyjob_magic.manifest import Manifest
 from pyjob_magic.options import CellOptions
 from pyjob_magic.profiles import NO_PROFILE
@@ -81,7 +81,8 @@ def test_what_is_wrong_with_the_code_names_the_line() -> None:
     [
         (OptionError("--queue", "there is none"), {"queue": "there is none"}, ""),
         (OptionError("in the settings", "no"), {}, "in the settings: no"),
-        (TargetError("no kubeconfig"), {}, "no kubeconfig"),
+        (TargetError("no kubeconfig"), {"on": "no kubeconfig"}, ""),
+        (ManifestError("the patch leaves nothing"), {}, "the patch leaves nothing"),
     ],
 )
 def test_what_only_building_shows(error: PyJobError, errors: dict[str, str], problem: str) -> None:
@@ -90,6 +91,7 @@ def test_what_only_building_shows(error: PyJobError, errors: dict[str, str], pro
 
     assert draft.errors == errors
     assert draft.problem == problem
+    assert bool(problem) == ("what is asked for above" in draft.missing)
     assert draft.whole is None
 
 

@@ -817,6 +817,9 @@ class TestHistory:
         assert "%%pytorchjob gone --ttl 2s --env HF_TOKEN={HF_TOKEN} --follow" in card
         assert "[master-0] token hf" in card
 
+    def test_they_can_be_shown_as_if_they_were_there(self, shell: Shell, gone: str) -> None:
+        assert "PyTorchJob gone: Succeeded" in shell.line("show gone")
+
     def test_their_code_and_logs_are_still_there(self, shell: Shell, gone: str) -> None:
         logs = shell.line("logs gone --replica master-0").splitlines()
         assert logs[0].startswith("PyTorchJob 'gone' is gone from local; this is what the history")

@@ -294,6 +294,17 @@ def test_code_of_a_name(panel: Panel) -> None:
     assert "'nobody'" in panel.load("name", "nobody")["message"]
 
 
+def test_a_function_that_cannot_run_by_itself(panel: Panel) -> None:
+    """One that needs arguments is refused; what one uses of the notebook is said."""
+    panel.kernel.run("import os\ndef needy(x): print(x)\ndef user(): print(os, needy)")
+
+    assert "x" in panel.load("name", "needy")["message"]
+    assert not panel.load("name", "os")["ok"]
+    answer = panel.load("name", "user")
+    assert answer["ok"]
+    assert "needy, os" in answer["message"]
+
+
 def test_a_cell_is_read_with_the_names_of_the_notebook(panel: Panel) -> None:
     panel.kernel.run("rate = 0.25")
 
@@ -530,11 +541,11 @@ def test_a_target_that_cannot_be_reached(panel: Panel) -> None:
 
     assert time.monotonic() - begun < 2
     assert found["yaml"] == ""
-    assert "kubeconfig" in panel.state["status"]
+    assert "kubeconfig" in found["errors"]["on"]
     assert not panel.submit(name="lost", on="kubernetes")["ok"]
     found = panel.check(name="found", on="local")
     assert "kind: PyTorchJob" in found["yaml"]
-    panel.kernel.listen(lambda: panel.state["status"] == "")
+    assert found["errors"] == {}
 
 
 def test_a_namespace_that_is_typed_shows_its_jobs(panel: Panel) -> None:

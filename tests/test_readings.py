@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pyjob_magic._readings import Readings
 from pyjob_magic.metrics import Point
 
@@ -22,3 +24,19 @@ def test_values_are_bounded_however_long_a_job_prints() -> None:
     assert loss.points[0] == Point(1, 0)
     assert loss.points[-1] == Point(3 * 10_001, 0)
     assert Point(51, -7) in loss.points
+
+
+def test_what_was_printed_before_somebody_looked_tells_nothing_of_the_speed() -> None:
+    """Of a job that is shown late all lines come at once."""
+    readings = Readings()
+    readings.take("master-0", [f"epoch {n}/40" for n in range(1, 16)], 100.0)
+
+    _, heard, left = readings.progress(["master-0"], {}, 100.1) or ("", None, None)
+    assert heard is not None
+    assert heard.done == 15
+    assert left is None
+
+    for n in range(16, 21):
+        readings.take("master-0", [f"epoch {n}/40"], 100.0 + n - 15)
+    _, _, left = readings.progress(["master-0"], {}, 105.0) or ("", None, None)
+    assert left == pytest.approx(20, abs=1.5)
