@@ -335,6 +335,32 @@ def test_tab_indents_and_escape_leaves(open_panel: Open) -> None:
     expect(area).to_have_value("if x:\n    y")
 
 
+def test_a_notebook_does_not_take_keys_away(open_panel: Open) -> None:
+    """JupyterLab cancels line breaks and undoing within cells, where the focus is."""
+    panel = open_panel()
+    panel.page.evaluate(
+        """() => document.addEventListener('keydown', ({ target }) => {
+            const cancel = event =>
+                ['insertLineBreak', 'historyUndo', 'historyRedo'].includes(event.inputType)
+                && event.preventDefault();
+            target.addEventListener('beforeinput', cancel, { once: true });
+        }, true)"""
+    )
+    area = code(panel)
+    area.focus()
+    keys = panel.page.keyboard
+    keys.type("a = 1\nb")
+    expect(area).to_have_value("a = 1\nb")
+    keys.press("Control+z")
+    expect(area).not_to_have_value("a = 1\nb")
+    keys.press("Control+Shift+z")
+    expect(area).to_have_value("a = 1\nb")
+
+    panel.input("name").press_sequentially("mnist")
+    keys.press("Control+z")
+    expect(panel.input("name")).to_have_value("")
+
+
 def test_code_of_a_cell_follows_the_cell(open_panel: Open) -> None:
     """Cells are offered by number and first line; what is typed there comes here at once."""
     panel = open_panel(None, CELLS)

@@ -255,13 +255,9 @@ class LiveCard {
   }
 }
 
-/** Keep JupyterLab's shortcuts from what has the focus: `d d` would delete the cell. */
-function keepKeys({ target }) {
-  attribute(target, "data-lm-suppress-shortcuts", "true");
-}
-
 function render({ model, el: place }) {
-  const root = el("article", { class: "pyjob-live", onfocusin: keepKeys });
+  const root = el("article", { class: "pyjob-live" });
+  keepKeys(root);
   place.append(root);
   const card = new LiveCard(model, root);
   return () => card.stop();

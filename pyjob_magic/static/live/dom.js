@@ -92,3 +92,11 @@ function copyButton(label, text) {
   const restore = () => put(button, icon("copy"), el("span", {}, label));
   return button;
 }
+
+/** Keep JupyterLab from what is typed: `d d` deletes the cell, line breaks and undoing are cancelled. */
+function keepKeys(root) {
+  root.addEventListener("focusin", ({ target }) =>
+    attribute(target, "data-lm-suppress-shortcuts", "true"),
+  );
+  root.addEventListener("beforeinput", (event) => event.stopPropagation(), { capture: true });
+}

@@ -99,7 +99,6 @@ class Editor {
     const { value, selectionStart: from } = this.area;
     const before = value.slice(value.lastIndexOf("\n", from - 1) + 1, from);
     const indent = /^[ \t]*/.exec(before)[0] + (/:\s*$/.test(before) ? INDENT : "");
-    if (!indent) return;
     event.preventDefault();
     typeIn(`\n${indent}`);
   }

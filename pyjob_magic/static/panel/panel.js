@@ -170,17 +170,12 @@ class Panel {
 
 const LOST = "No kernel is attached: %pytorchjob panel opens the panel again.";
 
-/** Keep JupyterLab's shortcuts from what has the focus: `d d` would delete the cell. */
-function keepKeys({ target }) {
-  attribute(target, "data-lm-suppress-shortcuts", "true");
-}
-
 function render({ model, el: place }) {
   const root = el("article", {
     class: "pyjob-live pyjob-panel",
     "aria-label": "PyTorchJobs",
-    onfocusin: keepKeys,
   });
+  keepKeys(root);
   place.append(root);
   const panel = new Panel(model, root);
   return () => panel.stop();
