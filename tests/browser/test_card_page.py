@@ -414,6 +414,44 @@ def test_a_busy_kernel_is_not_waited_for(open_card: Open) -> None:
     expect(card.page.locator(".pj-num").last).to_have_text("30000")
 
 
+@pytest.mark.parametrize("shows_first", ["head", "log"])
+@pytest.mark.parametrize("total", [3000, 400])
+def test_another_job_begins_with_its_own_lines(
+    open_card: Open, shows_first: str, total: int
+) -> None:
+    """After Rerun no line of the job before is left, nor one that was asked for then."""
+    card = open_card(None, a_log(3000))
+    shows(card, "step 2999 ")
+    card.page.evaluate("model.busy = true")
+    card.log.press("Home")  # asks for lines that are answered too late
+    eventually(lambda: card.sent("lines"))
+    card.page.evaluate(
+        """([total, first]) => {
+            model.busy = false;
+            const old = model.log.lines.bind(model.log);
+            window.late = model.sent.filter(({ do: what }) => what === 'lines');
+            window.answer_late = () => late.forEach(({ id, view, start, count }) => {
+                const answer = { id, is: 'lines', view, start, lines: old(view, start, count) };
+                model.trigger('msg:custom', answer, []);
+            });
+            const { replicas } = model.log;
+            model.log = new GeneratedLog({ replicas, total });
+            model.log.text = number => `again ${number}`;
+            const head = () => model.set('head', { ...model.get('head'), name: 'mnist-again' });
+            if (first === 'head') head();
+            model.print(0);
+            if (first === 'log') head();
+        }""",
+        [total, shows_first],
+    )
+    shows(card, f"again {total - 1}")
+    card.page.evaluate("answer_late()")
+    card.log.press("Home")
+    shows(card, "again 0")
+    card.drawn()
+    assert all("again" in line for line in card.lines())
+
+
 def test_two_views_of_a_card_are_independent(open_card: Open) -> None:
     """A replica chosen in one leaves the other as it is, and that goes on following."""
     card = open_card(None, a_log(3000), height=2400)

@@ -153,7 +153,7 @@ class LiveCard {
 
   #heard(name) {
     this.kernel.seen(true);
-    if (name === "tail" || name === "log") this.panel.source.takeTail();
+    if (["head", "tail", "log"].includes(name)) this.panel.hear();
     if (name === "head")
       this.ahead = Math.max(this.ahead, this.#data("head").now - Date.now() / 1000);
     this.changed(name === "charts_note" ? "charts" : name);

@@ -5,7 +5,7 @@ const GROWS = [6, 20]; // rows: the panel grows with the log, and never shrinks
 class LogPanel {
   /** `card` has model, kernel, theme() and changed(part); `selected(view)` is told of a choice. */
   constructor(card, selected) {
-    this.card = card;
+    Object.assign(this, { card, selected });
     this.expanded = new Set(); // texts that are shown to their end
     this.look = 0; // changes when all rows look otherwise
     this.tall = 0;
@@ -71,6 +71,15 @@ class LogPanel {
     this.search.reset();
     this.list.setFollow(true);
     this.restyle();
+  }
+
+  /** Take what the kernel has told of the log; of another job, from the start. */
+  hear() {
+    const { source } = this;
+    if (!source.renewed()) return void source.takeTail();
+    this.expanded.clear();
+    this.told = "";
+    this.selected(source.replicas.includes(source.view) ? source.view : ALL);
   }
 
   /** Draw all rows anew. */

@@ -8,10 +8,12 @@ class LogSource {
     this.model = model;
     this.kernel = kernel;
     this.changed = changed;
-    this.asked = new Set(); // blocks that are on their way
+    this.asked = new Map(); // blocks that are on their way, and their questions
     this.held = null; // what was there when it was paused
     this.late = false; // whether the kernel lets us wait
     this.caches = new Map();
+    this.job = {}; // whose lines they are
+    this.renewed();
     this.select(model.get("view") ?? ALL, { tell: false });
     this.takeTail();
   }
@@ -73,6 +75,21 @@ class LogSource {
     this.changed();
   }
 
+  /** Forget everything where the lines are another job's now; return whether they are. */
+  renewed() {
+    const { name, metadata = [] } = this.model.get("head") ?? {};
+    const uid = metadata.find(([key]) => key === "uid")?.[1];
+    const before = this.job;
+    this.job = { name, uid, total: this.#log.total ?? 0 };
+    const other = (key) => before[key] !== undefined && this.job[key] !== before[key];
+    if (!other("name") && !other("uid") && !(this.job.total < before.total)) return false;
+    for (const question of this.asked.values()) this.kernel.drop(question);
+    this.asked.clear();
+    this.caches.clear();
+    this.stale = this.taken; // the tail is told later than the head
+    return true;
+  }
+
   /** Stop or go on; lines are kept and counted all the while. */
   pause(paused) {
     this.held = paused ? { total: this.total, partial: this.partial } : null;
@@ -82,7 +99,8 @@ class LogSource {
   /** Take the newest lines from the model. */
   takeTail() {
     const tail = this.model.get("tail");
-    if (!tail) return;
+    if (!tail || tail === this.stale) return;
+    this.taken = tail;
     if (tail.view === ALL || tail.view === this.view)
       this.#cache(tail.view).put(tail.start, tail.lines);
     if (tail.view === this.view) this.tailPartial = tail.partial ?? [];
@@ -104,8 +122,7 @@ class LogSource {
     const { lines } = this;
     const key = `${lines.view}\n${gap.start}`;
     if (this.asked.has(key)) return;
-    this.asked.add(key);
-    this.kernel.ask(
+    const question = this.kernel.ask(
       { do: "lines", view: lines.view, ...gap },
       (answer) => {
         lines.put(answer.start, answer.lines);
@@ -120,6 +137,7 @@ class LogSource {
         this.changed();
       },
     );
+    this.asked.set(key, question);
   }
 
   #line(index) {

@@ -42,6 +42,7 @@ class Search {
 
   /** Search again from the start, in what is shown now. */
   reset() {
+    this.kernel.drop(this.question);
     this.line = null;
     say(this.said, "");
   }
