@@ -617,7 +617,9 @@ def test_a_card_without_kernel_says_so(open_card: Open) -> None:
         }"""
     )
 
-    expect(card.page.locator(".pj-link")).to_contain_text("%pytorchjob show mnist-resnet50")
+    expect(card.page.locator(".pj-link")).to_contain_text(
+        "%load_ext pyjob_magic and %pytorchjob show mnist-resnet50 attach again"
+    )
     suspend = card.page.get_by_role("button", name="Suspend")
     expect(suspend).to_have_attribute("aria-disabled", "true")
     suspend.click(force=True)

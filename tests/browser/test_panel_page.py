@@ -537,7 +537,9 @@ def test_a_panel_without_kernel_says_so(open_panel: Open) -> None:
     panel.page.evaluate("model.gone = true")
     panel.input("name").fill("mnist")
 
-    expect(panel.page.locator(".pyjob-panel > .pj-link")).to_contain_text("%pytorchjob panel")
+    expect(panel.page.locator(".pyjob-panel > .pj-link")).to_contain_text(
+        "%load_ext pyjob_magic and %pytorchjob panel open the panel again"
+    )
     panel.open("Jobs")
     panel.page.locator(".pj-tbody .pj-tr").first.click()
     expect(panel.page.locator(".pj-board:visible .pj-outcome")).to_have_text("Opening …")

@@ -168,7 +168,7 @@ class Panel {
   }
 }
 
-const LOST = "No kernel is attached: %pytorchjob panel opens the panel again.";
+const LOST = "No kernel is attached: %load_ext pyjob_magic and %pytorchjob panel open the panel again.";
 
 function render({ model, el: place }) {
   const root = el("article", {
