@@ -607,6 +607,24 @@ def test_an_action_that_waits_says_so(open_card: Open) -> None:
     expect(card.page.get_by_role("alert")).to_have_text("rerun was asked for")
 
 
+def test_what_came_of_an_action_passes(open_card: Open) -> None:
+    """It goes with the state that it was about, or after a while; an error stays until then."""
+    card = open_card(running(head=head(actions=["suspend", "rerun"])))
+    said = card.page.locator(".pj-said")
+    card.page.get_by_role("button", name="Suspend").click()
+    expect(said).to_have_text("suspend was asked for")
+    card.set(head=head(state="Suspended", actions=["suspend", "rerun"]))
+    expect(said).to_be_empty()
+
+    card.page.clock.install()
+    for button, stays in (("Rerun", True), ("Suspend", False)):
+        card.page.get_by_role("button", name=button).click()
+        card.page.clock.run_for(100)
+        expect(said).to_have_text(f"{button.lower()} was asked for")
+        card.page.clock.run_for(20_000)
+        expect(said).to_have_text(f"{button.lower()} was asked for" if stays else "")
+
+
 def test_a_card_without_kernel_says_so(open_card: Open) -> None:
     """Its buttons are off, it shows how to attach again, and nothing is thrown."""
     card = open_card()

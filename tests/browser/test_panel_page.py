@@ -485,6 +485,31 @@ def test_the_server_objects_beside_the_field(open_panel: Open) -> None:
     expect(panel.field("queue").locator(".pj-wrong")).to_be_hidden()
 
 
+def test_what_came_of_an_action_passes(open_panel: Open) -> None:
+    """It goes as soon as another draft, other rows or other filters are there."""
+    panel = open_panel({"source": SOURCE, "values": {"queue": "fast"}})
+    objects = panel.page.get_by_text("The server objects to 1 field.")
+    panel.page.get_by_role("button", name="Check with the server").click()
+    expect(objects).to_be_visible()
+    panel.drawn()
+    expect(objects).to_be_visible()
+    panel.input("queue").fill("gpu")
+    expect(objects).to_have_count(0)
+
+    panel.open("Jobs")
+    refused = panel.page.get_by_text("cannot be resumed")
+    row = panel.page.locator(".pj-tbody .pj-tr")
+    for settle in (
+        lambda: row.nth(1).locator("input").click(),
+        lambda: panel.page.get_by_label("Filter the jobs").fill("m"),
+    ):
+        row.first.locator("input").check()
+        panel.page.get_by_role("button", name="Resume").click()
+        expect(refused).to_be_visible()
+        settle()
+        expect(refused).to_have_count(0)
+
+
 @pytest.mark.parametrize(("own", "at"), [(1, 2), (None, 3)])
 def test_as_a_cell(open_panel: Open, own: int | None, at: int) -> None:
     """It is written below the cell of the panel, else at the end, and says where."""

@@ -59,6 +59,11 @@ class Actions {
     if (focused) (this.#found(focused) ?? this.buttons.querySelector("button"))?.focus();
   }
 
+  /** Take back what was said of an action that is over. */
+  settle() {
+    if (this.pending === null) this.#tell("", false);
+  }
+
   #found(name) {
     return this.buttons.querySelector(`[data-action="${name}"]`);
   }
@@ -116,6 +121,7 @@ class Actions {
       ({ ok, message }) => {
         this.pending = null;
         this.#tell(message ?? "", !ok);
+        if (ok) this.passing = setTimeout(() => this.settle(), PASSING);
         this.render(...this.now);
       },
       () => this.#tell(`${this.kernel.silence}.`, false),
@@ -123,6 +129,7 @@ class Actions {
   }
 
   #tell(text, bad) {
+    clearTimeout(this.passing);
     attribute(this.said, "role", bad ? "alert" : "status");
     this.said.classList.toggle("pj-bad", bad);
     say(this.said, text);

@@ -68,6 +68,7 @@ class Head {
 
   #state(state, tone) {
     if (this.state === state && this.tone === tone) return;
+    if (this.state !== state) this.actions.settle();
     [this.state, this.tone] = [state, tone];
     put(this.badge, icon(tone in ICONS ? tone : "idle"), state);
     attribute(this.badge, "data-tone", tone);

@@ -2,6 +2,7 @@
 
 const ALL = ""; // the view of all replicas
 const LATE = 1000; // milliseconds
+const PASSING = 15_000; // milliseconds that it is said what came of an action; errors stay
 
 class Kernel {
   /** `changed()` is called when there is no kernel any more, or one again. */

@@ -4,9 +4,13 @@ class Board {
   /** `trait` names what the rows come from and the messages about them. */
   constructor(panel, { trait, search, label, noun, columns, sort, actions, empty: nothing }) {
     Object.assign(this, { panel, trait, nothing });
+    this.said = new Said();
     this.filters = new Filters(
       `Filter the ${label.toLowerCase()}`,
-      () => panel.changed(trait),
+      () => {
+        this.said.settle();
+        panel.changed(trait);
+      },
       search &&
         ((text) =>
           panel.kernel.ask({ do: trait, action: "search", text }, () => this.filters.found(text))),
@@ -16,10 +20,12 @@ class Board {
       columns,
       sort,
       opened: (row) => this.#act("open", [row.uid]),
-      selected: () => this.#selected(),
+      selected: () => {
+        this.said.settle();
+        this.#selected();
+      },
     });
     this.batch = new Batch(actions, noun, (action, uids) => this.#act(action, uids));
-    this.said = new Said();
     this.note = el("p", { class: "pj-note", role: "status" });
     this.none = el("p", { class: "pj-empty pj-nothing" });
     this.node = el(

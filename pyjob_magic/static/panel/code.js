@@ -25,8 +25,11 @@ class Code {
   constructor(id, notebook, kernel, changed) {
     Object.assign(this, { id, notebook, kernel, changed });
     this.cells = [];
-    this.editor = new Editor(`${id}-code`, (text) => changed(text));
     this.said = new Said();
+    this.editor = new Editor(`${id}-code`, (text) => {
+      this.said.settle();
+      changed(text);
+    });
     this.wrong = el("p", { class: "pj-wrong", id: `${id}-codewrong`, hidden: true });
     attribute(this.editor.area, "aria-describedby", `${id}-codewrong`);
     this.from = el("div", { class: "pj-from" });

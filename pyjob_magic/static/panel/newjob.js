@@ -6,7 +6,10 @@ class NewJob {
     this.model = model;
     this.draft = new Draft(model, kernel, {
       loaded: () => this.#loaded(),
-      changed: () => panel.changed("checked"),
+      changed: () => {
+        this.summary.heard();
+        panel.changed("checked");
+      },
     });
     this.form = new Form((field, value) => this.draft.say(field, value));
     formsMade += 1;
@@ -41,6 +44,7 @@ class NewJob {
   #loaded() {
     this.form.set(this.draft.values);
     this.code.set(this.draft.source);
+    this.summary.heard();
   }
 
   /** Show what was found, unless it is about what has been changed since. */

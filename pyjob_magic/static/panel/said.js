@@ -1,4 +1,4 @@
-// A line that says what came of an action: errors are alerts, and stay until the next action.
+// A line that says what came of an action, until that is over: errors are alerts, and stay longer.
 
 const SLOW = "The kernel may be busy with a cell, or the server be slow"; // no answer for a second
 
@@ -8,10 +8,24 @@ class Said {
   }
 
   tell(text, bad = false) {
+    clearTimeout(this.passing);
+    this.over = false;
     this.text = text;
     attribute(this.node, "role", bad ? "alert" : "status");
     this.node.classList.toggle("pj-bad", bad);
     put(this.node, text && bad && icon("bad"), text && el("span", {}, text));
+  }
+
+  /** Say what came of an action that is over. */
+  outcome(text, bad = false) {
+    this.tell(text, bad);
+    this.over = true;
+    if (!bad) this.passing = setTimeout(() => this.settle(), PASSING);
+  }
+
+  /** Take that back: something else is shown now. */
+  settle() {
+    if (this.over) this.tell("");
   }
 }
 
@@ -22,7 +36,7 @@ function order(kernel, said, message, doing, done = () => {}) {
   kernel.ask(
     message,
     (answer) => {
-      said.tell(answer.message ?? "", answer.ok === false);
+      said.outcome(answer.message ?? "", answer.ok === false);
       done(answer);
     },
     () => said.text === waiting && said.tell(`${waiting} ${kernel.live ? SLOW : kernel.silence}.`),

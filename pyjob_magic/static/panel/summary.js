@@ -32,6 +32,15 @@ class Summary {
     );
   }
 
+  /** Note that something was said or found: what came of an action may be about another draft. */
+  heard() {
+    const { values, source, found } = this.draft;
+    const { errors, source_error: wrong, missing } = found;
+    const about = JSON.stringify([values, source, errors, wrong, missing]);
+    if (about !== this.about) this.said.settle();
+    this.about = about;
+  }
+
   /** Show what was found; `titles` are the names of the fields. */
   render(titles) {
     const { found, late } = this.draft;
@@ -90,7 +99,7 @@ class Summary {
   async #write(text) {
     if (this.notebook.shared) {
       try {
-        return void this.said.tell(await this.notebook.insert(text));
+        return void this.said.outcome(await this.notebook.insert(text));
       } catch (error) {
         this.said.tell(`The cell could not be inserted: ${error.message}`, true);
       }
