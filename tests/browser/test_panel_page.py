@@ -842,6 +842,16 @@ def test_jobs_side_by_side(open_panel: Open) -> None:
     expect(box.locator("h4")).to_be_focused()
 
 
+def test_a_new_card_comes_into_sight(open_panel: Open) -> None:
+    """Also what of it is drawn only later."""
+    panel = open_panel({"source": SOURCE}, height=500)
+    panel.page.get_by_role("button", name="Submit").click()
+    card = panel.page.locator(".pj-cardbox").first
+    expect(card).to_be_in_viewport(ratio=1)
+    card.locator(".pj-cardplace").evaluate("node => { node.style.height = '300px'; }")
+    expect(card).to_be_in_viewport(ratio=1)
+
+
 def test_cards_can_be_closed(open_panel: Open) -> None:
     """Their widgets are removed, and the kernel is told; one that cannot be shown says so."""
     panel = open_panel({"cards": ["one", "lost"]})

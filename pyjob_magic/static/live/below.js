@@ -9,6 +9,8 @@ class Below {
   /** Show the widget of this id; none if it is empty. */
   async render(id) {
     if (id === this.shown) return;
+    const asked = this.rendered; // not there from the start: somebody has just asked for it
+    this.rendered = true;
     this.stop();
     this.shown = id;
     if (!id) return;
@@ -19,6 +21,7 @@ class Below {
       this.view = view;
       put(this.node, view.el);
       view.trigger?.("displayed");
+      if (asked) bringIntoSight(this.node);
     } catch (error) {
       put(
         this.node,

@@ -59,6 +59,16 @@ function nodes(children) {
     .map((child) => (child instanceof Node ? child : document.createTextNode(visible(child))));
 }
 
+/** Bring an element into sight, at once and while it grows to its size: its parts come later. */
+function bringIntoSight(node) {
+  const observer = new ResizeObserver(() => node.scrollIntoView({ block: "nearest" }));
+  observer.observe(node);
+  const stop = () => observer.disconnect();
+  setTimeout(stop, 2000);
+  for (const kind of ["wheel", "pointerdown", "keydown"]) // somebody goes elsewhere
+    document.addEventListener(kind, stop, { once: true, capture: true, passive: true });
+}
+
 /** Copy to the clipboard, also where a page without TLS has no `navigator.clipboard`. */
 async function copyText(text) {
   try {

@@ -46,7 +46,7 @@ class Cards {
       card.view = view;
       put(place, view.el);
       view.trigger?.("displayed");
-      if (asked) requestAnimationFrame(() => card.node.scrollIntoView({ block: "nearest" }));
+      if (asked) bringIntoSight(card.node);
     } catch (error) {
       put(
         place,
