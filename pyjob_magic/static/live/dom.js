@@ -59,6 +59,15 @@ function nodes(children) {
     .map((child) => (child instanceof Node ? child : document.createTextNode(visible(child))));
 }
 
+const MODULE = Math.random().toString(36).slice(2, 8); // each widget loads its own copy of this
+let idsMade = 0;
+
+/** Return an id that nothing else on the page has, in no other widget either. */
+function freshId(name) {
+  idsMade += 1;
+  return `${name}-${MODULE}-${idsMade}`;
+}
+
 /** Bring an element into sight, at once and while it grows to its size: its parts come later. */
 function bringIntoSight(node) {
   const observer = new ResizeObserver(() => node.scrollIntoView({ block: "nearest" }));

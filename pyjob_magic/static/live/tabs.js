@@ -1,11 +1,8 @@
 // Tabs, as ARIA describes them: arrow keys go from one to the next.
 
-let tabsMade = 0; // their ids must differ on a page with many cards
-
 class Tabs {
   /** `panels` maps names to elements; `opened` is called when another one is shown. */
   constructor(panels, opened) {
-    tabsMade += 1;
     this.opened = opened;
     this.tabs = new Map();
     this.list = el("div", {
@@ -16,7 +13,7 @@ class Tabs {
     });
     this.node = el("div", { class: "pj-tabbox" }, this.list);
     for (const [name, content] of Object.entries(panels))
-      this.#add(name, content, `pj-${tabsMade}-${name.replaceAll(" ", "-")}`);
+      this.#add(name, content, freshId(`pj-${name.replaceAll(" ", "-")}`));
     this.open(Object.keys(panels)[0]);
   }
 

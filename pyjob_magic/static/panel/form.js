@@ -1,12 +1,10 @@
 // The fields of the form, in the groups that the kernel has made of the list of options.
 
 const KNOWN = ["placeholder", "choices"]; // of a field: they may change with the profile
-let formsMade = 0; // their ids must differ on a page with several
 
 class Form {
   /** `changed(field, value)` is called when something is said. */
   constructor(changed) {
-    formsMade += 1;
     this.changed = changed;
     this.fields = new Map();
     this.groups = [];
@@ -85,7 +83,7 @@ class Form {
   }
 
   #field(spec) {
-    const field = new Field(spec, `pj-form${formsMade}-${spec.field}`, (value) =>
+    const field = new Field(spec, freshId(`pj-${spec.field}`), (value) =>
       this.changed(spec.field, value),
     );
     this.fields.set(spec.field, field);

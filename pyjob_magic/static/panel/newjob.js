@@ -12,8 +12,7 @@ class NewJob {
       },
     });
     this.form = new Form((field, value) => this.draft.say(field, value));
-    formsMade += 1;
-    this.code = new Code(`pj-code${formsMade}`, notebook, kernel, (source) =>
+    this.code = new Code(freshId("pj-code"), notebook, kernel, (source) =>
       this.draft.code(source),
     );
     this.summary = new Summary(this.draft, kernel, notebook, (field) => this.#go(field));

@@ -4,13 +4,10 @@ const ROW = 30; // pixels; where columns have no room, a second line tells of th
 const TALL = 48;
 const SPARE = 6; // rows drawn beyond those in sight
 
-let tablesMade = 0;
-
 class Table {
   /** `opened(row)` on Enter or a click; `selected()` when the selection is another. */
   constructor({ label, columns, sort, opened, selected }) {
-    tablesMade += 1;
-    Object.assign(this, { columns, sort, opened, selected, id: `pj-table${tablesMade}` });
+    Object.assign(this, { columns, sort, opened, selected, id: freshId("pj-table") });
     this.selection = new Selection();
     this.rows = [];
     this.about = { now: 0, several: false };
