@@ -499,14 +499,14 @@ def test_what_came_of_an_action_passes(open_panel: Open) -> None:
     panel.open("Jobs")
     refused = panel.page.get_by_text("cannot be resumed")
     row = panel.page.locator(".pj-tbody .pj-tr")
-    for settle in (
-        lambda: row.nth(1).locator("input").click(),
-        lambda: panel.page.get_by_label("Filter the jobs").fill("m"),
-    ):
+    for selects in (True, False):
         row.first.locator("input").check()
         panel.page.get_by_role("button", name="Resume").click()
         expect(refused).to_be_visible()
-        settle()
+        if selects:
+            row.nth(1).locator("input").click()
+        else:
+            panel.page.get_by_label("Filter the jobs").fill("m")
         expect(refused).to_have_count(0)
 
 
