@@ -195,9 +195,10 @@ def test_what_cannot_be_said_is_shown(notebook: Notebook) -> None:
 
     panel.fill(name="elsewhere", on="kubernetes")
 
-    expect(panel.node.locator(".pj-alert").first).to_contain_text("kube")
+    expect(panel.field("on").locator(".pj-wrong")).to_contain_text("kube")
+    expect(panel.ready).to_contain_text("1 field to mend")
     panel.fill(on="local")
-    expect(panel.node.locator(".pj-alert").first).to_be_hidden()
+    expect(panel.field("on").locator(".pj-wrong")).to_be_hidden()
     expect(panel.ready).to_have_text("Ready to submit.")
 
 

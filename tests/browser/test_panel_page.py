@@ -966,7 +966,8 @@ def test_the_keyboard_reaches_everything(open_panel: Open) -> None:
         panel.page.keyboard.press("Tab")
         reached.append(
             panel.page.evaluate(
-                "document.activeElement.textContent || document.activeElement.id.split('-').at(-1)"
+                "document.activeElement.textContent"
+                " || document.activeElement.closest('[data-field]')?.dataset.field"
             )
         )
         if reached[-1] == "Copy YAML":
