@@ -7,39 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, Route
+from playwright.sync_api import Browser, Locator
 
 from pyjob_magic import _frontend
+from tests.browser.widgetpage import WidgetPage
 
-ADDRESS = "http://localhost/card/"  # is answered from here; no server runs
 FAKE_MODEL = Path(__file__).with_name("fakemodel.js")
 NOW = 1_700_000_000.0
-THEMES = {
-    "light": {
-        "--jp-layout-color0": "#ffffff",
-        "--jp-layout-color1": "#ffffff",
-        "--jp-layout-color2": "#eeeeee",
-        "--jp-ui-font-color1": "rgba(0, 0, 0, 0.87)",
-        "--jp-border-color2": "#e0e0e0",
-        "--jp-brand-color1": "#1976d2",
-    },
-    "dark": {
-        "--jp-layout-color0": "#111111",
-        "--jp-layout-color1": "#212121",
-        "--jp-layout-color2": "#424242",
-        "--jp-ui-font-color1": "rgba(255, 255, 255, 0.87)",
-        "--jp-border-color2": "#424242",
-        "--jp-brand-color1": "#64b5f6",
-    },
-}
-FONTS = {
-    "--jp-ui-font-size1": "13px",
-    "--jp-ui-font-family": "system-ui, 'Segoe UI', Helvetica, Arial, sans-serif",
-    "--jp-code-font-family": "Menlo, Consolas, 'DejaVu Sans Mono', monospace",
-}
+BODY = """<script src="fakemodel.js"></script>
+<div class="jp-OutputArea-child" id="static"><div data-pyjob-card="card-1">as saved</div></div>
+<div class="jp-OutputArea-child"><div id="place"></div></div>"""
 
 
-class CardPage:
+class CardPage(WidgetPage):
     """A page on which `render` has run with a fake model.
 
     Parameters
@@ -64,11 +44,9 @@ class CardPage:
         width: int = 1000,
         height: int = 1000,
     ) -> None:
-        self.page: Page = browser.new_page(viewport={"width": width, "height": height})
-        self.errors: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.route(f"{ADDRESS}**", lambda route: _answer(route, theme))
-        self.page.goto(ADDRESS)
+        scripts = {"card.mjs": _frontend.esm(), "fakemodel.js": FAKE_MODEL.read_text()}
+        size = {"width": width, "height": height}
+        super().__init__(browser, scripts, _frontend.css(), BODY, theme=theme, **size)
         names = [replica["name"] for replica in traits["replicas"]]
         self.page.evaluate(
             """async ([traits, log]) => {
@@ -103,52 +81,6 @@ class CardPage:
     def print(self, count: int, partial: Sequence[tuple[int, str]] = ()) -> None:
         """Let the job print lines."""
         self.page.evaluate("([n, partial]) => model.print(n, partial)", [count, partial])
-
-    def sent(self, what: str) -> list[dict[str, Any]]:
-        """Return the messages of a kind that the card has sent."""
-        messages: list[dict[str, Any]] = self.page.evaluate("model.sent")
-        return [message for message in messages if message["do"] == what]
-
-    def open(self, tab: str) -> Locator:
-        """Open a tab and return its panel."""
-        self.page.get_by_role("tab", name=tab).click()
-        return self.page.get_by_role("tabpanel", name=tab)
-
-    def drawn(self) -> None:
-        """Wait until what was told to the card is drawn."""
-        self.page.evaluate(
-            """async () => {
-                await new Promise(done => setTimeout(done));
-                for (const _ of [1, 2]) await new Promise(done => requestAnimationFrame(done));
-            }"""
-        )
-
-    def close(self) -> None:
-        """Close the page; what went wrong in it unseen fails the test."""
-        self.page.close()
-        assert self.errors == []
-
-
-def _answer(route: Route, theme: str) -> None:
-    name = route.request.url.removeprefix(ADDRESS)
-    if name == "card.mjs":
-        route.fulfill(body=_frontend.esm(), content_type="text/javascript")
-    elif name == "fakemodel.js":
-        route.fulfill(body=FAKE_MODEL.read_text(), content_type="text/javascript")
-    else:
-        route.fulfill(body=_html(theme), content_type="text/html")
-
-
-def _html(theme: str) -> str:
-    variables = "".join(f"{k}: {v};" for k, v in (THEMES[theme] | FONTS).items())
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Card</title><style>
-:root {{ {variables} }}
-body {{ margin: 12px; background: var(--jp-layout-color0); color: var(--jp-ui-font-color1); }}
-{_frontend.css()}
-</style><script src="fakemodel.js"></script></head><body><main><h1 hidden>Notebook</h1>
-<div class="jp-OutputArea-child" id="static"><div data-pyjob-card="card-1">as saved</div></div>
-<div class="jp-OutputArea-child"><div id="place"></div></div></main></body></html>"""
 
 
 def running(replicas: int = 3, **changes: Any) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, Route
+from playwright.sync_api import Browser, Locator
 
 from pyjob_magic import _form, _frontend
-from tests.browser.cardpage import FONTS, NOW, THEMES, charts
+from tests.browser.cardpage import NOW, charts
+from tests.browser.widgetpage import WidgetPage
 
-ADDRESS = "http://localhost/panel/"  # is answered from here; no server runs
 FAKE_MODEL = Path(__file__).with_name("fakepanel.js")
 STATES = [
     ("Running", "running"),
@@ -39,7 +39,12 @@ for epoch in range(12):  # a pass over all
 '''
 
 
-class PanelPage:
+BODY = """<script src="fakepanel.js"></script>
+<div class="jp-OutputArea-child" id="static"><div data-pyjob-card="panel-1">a note</div></div>
+<div id="place"></div>"""
+
+
+class PanelPage(WidgetPage):
     """A page on which `render` has run with a fake model.
 
     Parameters
@@ -64,11 +69,9 @@ class PanelPage:
         width: int = 1200,
         height: int = 1000,
     ) -> None:
-        self.page: Page = browser.new_page(viewport={"width": width, "height": height})
-        self.errors: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.route(f"{ADDRESS}**", lambda route: _answer(route, theme))
-        self.page.goto(ADDRESS)
+        scripts = {"panel.mjs": _frontend.panel_esm(), "fakepanel.js": FAKE_MODEL.read_text()}
+        size = {"width": width, "height": height}
+        super().__init__(browser, scripts, _frontend.panel_css(), BODY, theme=theme, **size)
         self.page.evaluate(
             """async ([traits, notebook]) => {
                 const { default: panel } = await import('./panel.mjs');
@@ -116,52 +119,6 @@ class PanelPage:
     def get(self, trait: str) -> Any:
         """Return a trait."""
         return self.page.evaluate("name => model.get(name)", trait)
-
-    def sent(self, what: str) -> list[dict[str, Any]]:
-        """Return the messages of a kind that the panel has sent."""
-        messages: list[dict[str, Any]] = self.page.evaluate("model.sent")
-        return [message for message in messages if message["do"] == what]
-
-    def open(self, tab: str) -> Locator:
-        """Open a tab and return its panel."""
-        self.page.get_by_role("tab", name=tab).click()
-        return self.page.get_by_role("tabpanel", name=tab)
-
-    def drawn(self) -> None:
-        """Wait until what was told to the panel is drawn."""
-        self.page.evaluate(
-            """async () => {
-                await new Promise(done => setTimeout(done));
-                for (const _ of [1, 2]) await new Promise(done => requestAnimationFrame(done));
-            }"""
-        )
-
-    def close(self) -> None:
-        """Close the page; what went wrong in it unseen fails the test."""
-        self.page.close()
-        assert self.errors == []
-
-
-def _answer(route: Route, theme: str) -> None:
-    name = route.request.url.removeprefix(ADDRESS)
-    if name == "panel.mjs":
-        route.fulfill(body=_frontend.panel_esm(), content_type="text/javascript")
-    elif name == "fakepanel.js":
-        route.fulfill(body=FAKE_MODEL.read_text(), content_type="text/javascript")
-    else:
-        route.fulfill(body=_html(theme), content_type="text/html")
-
-
-def _html(theme: str) -> str:
-    variables = "".join(f"{k}: {v};" for k, v in (THEMES[theme] | FONTS).items())
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Panel</title><style>
-:root {{ {variables} }}
-body {{ margin: 12px; background: var(--jp-layout-color0); color: var(--jp-ui-font-color1); }}
-{_frontend.panel_css()}
-</style><script src="fakepanel.js"></script></head><body><main><h1 hidden>Notebook</h1>
-<div class="jp-OutputArea-child" id="static"><div data-pyjob-card="panel-1">a note</div></div>
-<div id="place"></div></main></body></html>"""
 
 
 def opened(**changes: Any) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.cardpage import (
     KUBECTL,
     NOW,
-    THEMES,
     YAML,
     CardPage,
     failed,
@@ -23,6 +22,7 @@ from tests.browser.cardpage import (
     running,
     timeline,
 )
+from tests.browser.widgetpage import THEMES
 from tests.state import eventually
 
 pytestmark = pytest.mark.browser
