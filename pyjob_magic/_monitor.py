@@ -287,7 +287,9 @@ class Monitor:
         book, view = self.book, self.view
         total = book.total(view)
         told = self._tail_from if view == self._tail_view else 0
-        start = max(0, total - _MOST_TAIL, min(told, total - _TAIL))
+        if total - told > _MOST_TAIL:
+            told = total  # it prints too fast for all to be told: then as little as is seen
+        start = max(0, min(told, total - _TAIL))
         lines = book.lines(view, start, total - start)
         lines = lines[len(lines) - _fitting(lines) :]
         self._tail_from, self._tail_view = total, view
