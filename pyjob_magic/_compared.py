@@ -42,7 +42,7 @@ class Side:
         if self.line is None:
             return {}
         try:
-            values = _form.recalled(self.line, {})
+            values = _form.recalled(self.line)
         except OptionError:
             return {}
         return {_form.flag_of(field): value for field, value in values.items() if field != "name"}

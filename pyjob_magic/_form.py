@@ -260,7 +260,7 @@ def from_line(line: str, names: Mapping[str, Any]) -> dict[str, Any]:
     return _values(expand(line, names))
 
 
-def recalled(line: str, names: Mapping[str, Any]) -> dict[str, Any]:
+def recalled(line: str) -> dict[str, Any]:
     """Return the values of a line that was kept with a job, of which nothing is evaluated.
 
     Raises
@@ -268,7 +268,7 @@ def recalled(line: str, names: Mapping[str, Any]) -> dict[str, Any]:
     OptionError
         If it is no line of a cell.
     """
-    return _values(recall(line, names))
+    return _values(recall(line))
 
 
 def _values(words: Sequence[str]) -> dict[str, Any]:

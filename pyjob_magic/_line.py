@@ -79,17 +79,17 @@ def expand(line: str, names: Mapping[str, Any]) -> list[str]:
     return _split(line, _Holding(names))
 
 
-def recall(line: str, names: Mapping[str, Any]) -> list[str]:
-    """Split a line like `expand`, but evaluate nothing: anybody may have written it.
+def recall(line: str) -> list[str]:
+    """Split a line like `expand`, but fill nothing in: anybody may have written it.
 
-    Names that are known are filled in. All else that stands in braces stays there.
+    What stands in braces stays there.
 
     Raises
     ------
     OptionError
         If a quote or a brace is not closed.
     """
-    return _split(line, _Recalling(names))
+    return _split(line, _Recalling({}))
 
 
 def _split(line: str, formatter: _Holding) -> list[str]:
@@ -188,10 +188,10 @@ class _Holding(FullEvalFormatter):
 
 
 class _Recalling(_Holding):
-    """Puts marks where the values of names belong, and what is no known name."""
+    """Puts marks where values belong, for what was typed there."""
 
     def vformat(self, format_string: str, *_: Any, **__: Any) -> str:
-        """Fill in what is known."""
+        """Evaluate nothing."""
         return "".join(self._parts(format_string))
 
     def _parts(self, line: str) -> Iterator[str]:
@@ -201,7 +201,7 @@ class _Recalling(_Holding):
                 typed = (
                     f"{field}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}"
                 )
-                yield self.format_field(self.names.get(typed, f"{{{typed}}}"), "")
+                yield self.format_field(f"{{{typed}}}", "")
 
 
 def cell_parser() -> LineParser:

@@ -349,7 +349,7 @@ class Panel:
         return self._of_line(past.line, past.name), past.source or ""
 
     def _of_line(self, line: str, name: str) -> Json:
-        values = {"name": name} | _form.recalled(line, {})  # it may be somebody else's line
+        values = {"name": name} | _form.recalled(line)  # it may be somebody else's line
         if "env" in values:
             values["env"] = [self._filled_in(pair) for pair in values["env"]]
         return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -141,3 +142,16 @@ def running_kernel(**environment: str) -> Iterator[Kernel]:
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+
+
+@contextmanager
+def own_namespace(kernel: Kernel) -> Iterator[Kernel]:
+    """Lend a kernel in a namespace of its own; who leaves errors in it fails."""
+    kernel.run(f"%pytorchjob use local -n test-{secrets.token_hex(4)}")
+    kernel.errors.clear()
+    yield kernel
+    kernel.run(
+        "for job in get_ipython().magics_manager.registry['PyTorchJobMagics']"
+        ".commands.connection().list(): job.delete()"
+    )
+    assert kernel.errors == []

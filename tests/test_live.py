@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernels import Kernel, running_kernel
+from tests.kernels import Kernel, own_namespace, running_kernel
 from tests.state import eventually, temporary_home
 
 
@@ -31,14 +31,8 @@ def shared(home: Path) -> Iterator[Kernel]:
 @pytest.fixture
 def kernel(shared: Kernel) -> Iterator[Kernel]:
     """Lend a kernel of a front end that shows widgets, in a namespace of its own."""
-    shared.run(f"%pytorchjob use local -n test-{secrets.token_hex(4)}")
-    shared.errors.clear()
-    yield shared
-    shared.run(
-        "for job in get_ipython().magics_manager.registry['PyTorchJobMagics']"
-        ".commands.connection().list(): job.delete()"
-    )
-    assert shared.errors == []
+    with own_namespace(shared) as kernel:
+        yield kernel
 
 
 def waiting_for(go: Path, then: str = "") -> str:

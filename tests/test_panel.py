@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernels import Kernel, running_kernel
+from tests.kernels import Kernel, own_namespace, running_kernel
 from tests.state import temporary_home
 
 CODE = "print('loss=1')\n"
@@ -35,14 +34,8 @@ def shared(home: Path) -> Iterator[Kernel]:
 @pytest.fixture
 def kernel(shared: Kernel) -> Iterator[Kernel]:
     """Lend a kernel, in a namespace of its own; a test that leaves errors in it fails."""
-    shared.run(f"%pytorchjob use local -n test-{secrets.token_hex(4)}")
-    shared.errors.clear()
-    yield shared
-    shared.run(
-        "for job in get_ipython().magics_manager.registry['PyTorchJobMagics']"
-        ".commands.connection().list(): job.delete()"
-    )
-    assert shared.errors == []
+    with own_namespace(shared) as kernel:
+        yield kernel
 
 
 class Panel:
