@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from tests.state import VARIABLE, eventually
 
@@ -289,6 +289,17 @@ class Notebook:
                 .find(widget => widget.context?.path === {json.dumps(self.path.name)});
             {body}
         }}"""
+
+
+@contextmanager
+def shared_notebook(browser: Browser, lab: Lab, name: str, *, height: int) -> Iterator[Notebook]:
+    """Lend a notebook with the extension loaded, to which several tests add their cells."""
+    page = browser.new_page(viewport={"width": 1280, "height": height})
+    notebook = Notebook(page, lab, ["%load_ext pyjob_magic"], name)
+    assert notebook.run(0) == ""
+    yield notebook
+    notebook.close()
+    page.close()
 
 
 def _notebook(sources: list[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, expect
 
 from tests.browser.conftest import Open
-from tests.browser.lab import Lab, Notebook
+from tests.browser.lab import Lab, Notebook, shared_notebook
 from tests.state import eventually
 
 pytestmark = pytest.mark.browser
@@ -105,12 +105,8 @@ class Panel:
 @pytest.fixture(scope="module")
 def notebook(browser: Browser, lab: Lab) -> Iterator[Notebook]:
     """Lend a notebook with the extension loaded; the tests add cells to it."""
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
-    notebook = Notebook(page, lab, [LOAD], "panel")
-    assert notebook.run(0) == ""
-    yield notebook
-    notebook.close()
-    page.close()
+    with shared_notebook(browser, lab, "panel", height=1000) as notebook:
+        yield notebook
 
 
 @pytest.fixture(autouse=True)
