@@ -10,6 +10,7 @@ import pytest
 
 from pyjob_magic.local.kubelet.logtimes import MOST_NOTES, RECORD_BYTES, Note, pack, unpack
 from pyjob_magic.local.kubelet.timekeeper import Timekeeper, times
+from pyjob_magic.local.kubelet.timekeeper import noted as known
 
 
 @pytest.fixture
@@ -130,3 +131,27 @@ def test_a_log_without_notes_has_the_time_of_its_last_write(log: Path) -> None:
     write(log, b"a\nb\n", second=7)
     with log.open("rb", buffering=0) as file:
         assert times(file).of(0)[0] == 7_000_000_000
+
+
+def test_who_waits_for_a_note_learns_of_those_that_were_made_before_the_end(log: Path) -> None:
+    """A follower tells of the last lines as who reads them afterwards, when no one keeps times."""
+    write(log, b"a\n", second=1)
+
+    async def run() -> None:
+        timekeeper = Timekeeper()
+        with log.open("rb", buffering=0) as file:
+            followed = known(file)
+            with timekeeper.watching(log):
+                await until_noted(log, 1)
+                # A look was just taken: another one is not due yet, and the follower waits for it.
+                write(log, b"b\n", second=2)
+                following = asyncio.create_task(timekeeper.extend(followed, file, 4))
+                await asyncio.sleep(0)
+                log.with_name("times").write_bytes(pack([*noted(log), Note(2_000_000_000, 4)]))
+                write(log, b"c\n", second=3)
+            await following
+            await timekeeper.extend(followed, file, 6)
+            assert [followed.of(at)[0] // 1_000_000_000 for at in (0, 2, 4)] == [1, 2, 3]
+            assert [times(file).of(at)[0] // 1_000_000_000 for at in (0, 2, 4)] == [1, 2, 3]
+
+    asyncio.run(run())

@@ -65,8 +65,10 @@ class Timekeeper:
                 break
             if times.size < size:
                 await asyncio.sleep(pause)
-        if times.size < size:
-            times.add(look(log.fileno()))
+        if times.size < size:  # nobody watches it any more, maybe only since a moment ago
+            for note in _all(log):
+                if note.size > times.size:
+                    times.add(note)
 
     async def _look(self) -> None:
         while self._ledgers:
@@ -129,12 +131,17 @@ class _Ledger:
 
 def times(log: FileIO) -> Times:
     """Return what is known about the times of an open log."""
-    return Times([*_read(_path(Path(log.name))), look(log.fileno())])
+    return Times(_all(log))
 
 
 def noted(log: FileIO) -> Times:
     """Return what was noted about the times of an open log; see `Timekeeper.extend`."""
     return Times(_read(_path(Path(log.name))))
+
+
+def _all(log: FileIO) -> list[Note]:
+    """Return what was noted about an open log, and how it is now."""
+    return [*_read(_path(Path(log.name))), look(log.fileno())]
 
 
 def look(log: Path | int) -> Note:
