@@ -140,6 +140,7 @@ def test_a_failed_job_ends_the_cell_and_says_why(kernel: Kernel) -> None:
 
     assert "RuntimeError: no data" in kernel.errors.pop()
     wait_for_state(kernel, card, "Failed")
+    kernel.listen(lambda: state(kernel, card)["head"]["diagnosis"])  # found after the state is told
     found = state(kernel, card)["head"]["diagnosis"]
     assert found["replica"] == "master-0"
     assert found["cell_line"] == 2
