@@ -62,6 +62,8 @@ class LineParser(argparse.ArgumentParser):
             raise OptionError(
                 repr(word), "is one word too many; arguments of the program go behind --"
             )
+        if name == "--name":
+            raise OptionError(name, f"is no option: the name goes first, as in {self.prog} digits")
         raise OptionError(name, f"no such option{nearest(name, self.flags())}")
 
 

@@ -130,6 +130,10 @@ def test_words_become_options(words: list[str], values: dict[str, Any]) -> None:
     ("words", "message"),
     [
         (["--wrkers", "2"], "--wrkers: no such option (did you mean --workers?)"),
+        (
+            ["--name", "digits"],
+            "--name: is no option: the name goes first, as in %%pytorchjob digits",
+        ),
         (["--work", "2"], "--work: no such option (did you mean --workers?)"),
         (["--qqq"], "--qqq: no such option"),
         (["--workers"], "--workers: expected one argument"),
