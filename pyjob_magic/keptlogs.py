@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pyjob_magic.stamps import Position, StampedLines
+from pyjob_magic.stamps import Batch, Position, StampedLines
 
 MOST_OF_JOB = 256 * 1024 * 1024  # bytes
 MOST_OF_ALL = 1024 * 1024 * 1024  # bytes
@@ -37,14 +37,13 @@ def directory() -> Path:
 class Kept(NamedTuple):
     """What was seen of a replica's last run that has said something."""
 
-    text: str
+    batch: Batch
     until: str
     """Time of the last line, RFC 3339."""
 
     def lines(self, tail: int | None = None) -> list[str]:
         """Return all lines, or the last ones."""
-        lines = self.text.split("\n")[:-1]
-        return lines if tail is None else lines[max(0, len(lines) - tail) :]
+        return self.batch.last(tail).lines
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class KeptLogs:
                 text = _read(file.with_suffix(".old")) + _read(file)
                 batch = lines.feed(text)
                 if batch.lines and lines.position:
-                    return Kept("".join(f"{line}\n" for line in batch.lines), lines.position.stamp)
+                    return Kept(batch, lines.position.stamp)
         return None
 
     def open(self, replica: str, pod_uid: str, run: int) -> KeptRun:

@@ -7,6 +7,7 @@ import math
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import datetime
 from enum import Enum, auto
@@ -24,15 +25,18 @@ from pyjob_magic.errors import (
     PyJobError,
 )
 from pyjob_magic.informer import News
+from pyjob_magic.interleaving import Part, began, interleaved
 from pyjob_magic.keptlogs import Keeper, KeptLogs
 from pyjob_magic.models import Pod, PyTorchJob
 from pyjob_magic.overprint import shown
 from pyjob_magic.podlog import PodLog
-from pyjob_magic.stamps import moment
+from pyjob_magic.stamps import Batch, StampedLines, moment
 from pyjob_magic.streams import Streams, log
 
 _BATCHES = 256  # how far replicas may run ahead of the reader before their streams wait
 _REFRESH = 0.5  # seconds between two tellings of changes
+_TOGETHER, _CALM = 0.3, 0.05  # seconds to wait for all replicas' old lines, and for the next ones
+_MOST_MERGED = 20_000  # lines
 
 
 class LogText(str):
@@ -109,7 +113,10 @@ class Follower:
         self._others = others if replica or most is not None else set[str]()
         self._follows_failed = replica is None
         self._tail = tail
+        self._several = replica is None and len(job.replica_names) > 1
+        self._begun = time.time_ns()
         self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._later: deque[_Item] = deque()  # what was taken before its turn
         self._room = threading.Semaphore(_BATCHES)
         self._streams = Streams(self._note)
         self._evidence = threading.Event()
@@ -211,7 +218,8 @@ class Follower:
                 refresh, refreshed = math.inf, time.monotonic()
             try:
                 until = min(calm, refresh)
-                item = self._items.get(timeout=None if until == math.inf else max(0, until - now))
+                left = None if until == math.inf else max(0, until - now)
+                item = self._later.popleft() if self._later else self._items.get(timeout=left)
             except queue.Empty:
                 if time.monotonic() >= calm:
                     return
@@ -235,9 +243,35 @@ class Follower:
                 job_ended = True
                 if linger is not None:
                     calm, end = time.monotonic() + linger, time.monotonic() + 10 * linger
+            elif self._is_old(item):
+                yield from self._merged(item)
             else:
                 self._room.release()
-                yield item
+                yield _told(item.replica, item.lines)
+
+    def _is_old(self, part: Part) -> bool:
+        """Whether it was printed before all this began, and others may have printed meanwhile."""
+        return self._several and began(part) < self._begun
+
+    def _merged(self, first: Part) -> Iterator[list[LogLine]]:
+        """Yield old lines of all replicas by their times; the logs of some come before others'."""
+        parts, lines, until = [first], len(first.lines), time.monotonic() + _TOGETHER
+        while lines < _MOST_MERGED and (left := until - time.monotonic()) > 0:
+            try:
+                item = self._items.get(timeout=min(left, _CALM))
+            except queue.Empty:
+                break
+            if isinstance(item, Part):
+                self._room.release()  # so that the others can go on
+                parts.append(item)
+                lines += len(item.lines)
+            else:
+                self._later.append(item)
+        self._room.release()
+        # Of logs that long the pieces are told as they come: less would be seen of each, and later.
+        whole = [part[:2] for part in parts]
+        for replica, texts in interleaved(parts) if lines < _MOST_MERGED else whole:
+            yield _told(replica, texts)
 
     def _look_around(self) -> None:
         """Look for replicas that were too brief for the watch to have told of them."""
@@ -339,11 +373,14 @@ class Follower:
         finally:
             self._items.put(_Mark.STREAM_ENDED)
 
-    def _put(self, lines: list[LogLine]) -> None:
+    def _put(self, replica: str, batch: Batch) -> None:
         """Hand lines to the reader; wait if it is behind, give up if it is gone."""
-        while not self._streams.closed:
+        lines = batch.lines
+        if "\r" in batch.raw:
+            lines = [shown(line) if "\r" in line else line for line in lines]
+        while lines and not self._streams.closed:
             if self._room.acquire(timeout=0.5):
-                self._items.put(lines)
+                self._items.put(Part(replica, lines, batch))
                 return
 
     def _read_log(self, pod_log: PodLog) -> None:
@@ -355,7 +392,7 @@ class Follower:
                 for batch in pod_log.read():
                     if keeper:
                         keeper.keep(pod_log.run, batch.raw)
-                    self._put(_lines(pod.replica, batch.lines, "\r" in batch.raw))
+                    self._put(pod.replica, batch)
                 with self._lock:
                     if self._streams.closed or not pod_log.has_more:
                         self._read.discard(pod.metadata.uid)
@@ -368,14 +405,16 @@ class Follower:
         if not self._client.target.keeps_logs:
             if kept := self._kept.read(replica):
                 self._note(seen_until({replica: kept.until}))
-                self._put(_lines(replica, kept.lines(self._tail), "\r" in kept.text))
+                self._put(replica, kept.batch.last(self._tail))
             return
+        pod = f"{self._first.name}-{replica}"
         try:
-            log = self._client.read_log(f"{self._first.name}-{replica}", tail=self._tail)
+            log = self._client.read_log(pod, tail=self._tail, stamped=True)
         except (NotFoundError, InvalidError):
             return  # it has never run
-        lines = log.removesuffix(b"\n").decode(errors="replace").split("\n")
-        self._put(_lines(replica, lines, b"\r" in log))
+        lines = StampedLines()
+        self._put(replica, lines.feed(log))
+        self._put(replica, lines.finish())
 
 
 class _Mark(Enum):
@@ -386,7 +425,7 @@ class _Mark(Enum):
     STREAM_ENDED = auto()  # a replica's log has been read to its end
 
 
-_Item = list[LogLine] | _Mark | PyJobError | str
+_Item = Part | _Mark | PyJobError | str
 
 
 def seen_until(times: Mapping[str, str]) -> str:
@@ -401,7 +440,5 @@ def seen_until(times: Mapping[str, str]) -> str:
 _as_line = partial(tuple.__new__, LogLine)  # half the time of LogLine(replica, text)
 
 
-def _lines(replica: str, lines: list[str], returns: bool) -> list[LogLine]:
-    if returns:
-        lines = [shown(line) if "\r" in line else line for line in lines]
+def _told(replica: str, lines: list[str]) -> list[LogLine]:
     return [*map(_as_line, zip(repeat(replica), lines))]

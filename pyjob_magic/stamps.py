@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -39,6 +40,19 @@ class Batch(NamedTuple):
 
     lines: list[str]
     raw: str
+
+    def last(self, lines: int | None) -> Batch:
+        """Return so many of the last lines; all if there is no number."""
+        if lines is None or lines >= len(self.lines):
+            return self
+        start = len(self.lines) - lines
+        raw = self.raw.split("\n")[start:]  # and nothing behind the last newline
+        return Batch(self.lines[start:], "\n".join(raw))
+
+    def moments(self) -> Iterator[int]:
+        """Yield the time of each line in ns since the epoch; 0 for one that has none."""
+        for stamp, _ in map(_parted, self.raw.removesuffix("\n").split("\n")):
+            yield moment(stamp) if stamp else 0
 
 
 def moment(stamp: str) -> int:

@@ -16,7 +16,7 @@ PACKAGE = Path(pyjob_magic.__file__).parent
 ORDER = [
     ["errors", "quantity", "models", "findings", "metrics"],
     ["values", "stamps", "overprint", "_logbook"],
-    ["options", "overlays", "payload"],
+    ["options", "overlays", "payload", "interleaving"],
     ["edits", "diagnosis", "dialects"],
     ["_states", "timeline"],
     ["_tables"],
@@ -91,6 +91,7 @@ FREE_OF_IO = [
     "overprint",
     "retries",
     "stamps",
+    "interleaving",
     "targets/cci/podrules",
     "targets/cci/preparation",
     "targets/cci/sizes",

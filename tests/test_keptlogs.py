@@ -10,6 +10,7 @@ import pytest
 
 from pyjob_magic import keptlogs
 from pyjob_magic.keptlogs import Keeper, Kept, KeptLogs
+from pyjob_magic.stamps import Batch
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,9 @@ def texts(uid: str) -> list[str] | None:
 def test_what_is_kept_is_read_with_its_end() -> None:
     keep("job", line(1), line(2) + line(3))
 
-    assert KeptLogs("job").read("master-0") == Kept("1\n2\n3\n", line(3)[:30])
+    assert KeptLogs("job").read("master-0") == Kept(
+        Batch(["1", "2", "3"], "".join(map(line, (1, 2, 3)))), line(3)[:30]
+    )
     assert KeptLogs("job").read("worker-0") is None
     assert KeptLogs("another").read("master-0") is None
 

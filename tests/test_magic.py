@@ -789,6 +789,35 @@ def test_logs_are_followed_to_the_end_of_the_job_not_of_a_replica_that_hangs(
     assert "[master-0] begun" in shell.line("logs hangs --follow")
 
 
+TURNS = """\
+import os, pathlib, time
+rank, turns = int(os.environ["RANK"]), pathlib.Path(os.environ["TURNS"])
+for turn in range(rank, 6, 3):
+    while turn and not (turns / str(turn - 1)).exists(): time.sleep(0.01)
+    print(turn, flush=True)
+    time.sleep(0.3)  # longer than between two looks at a log, which give lines their times
+    (turns / str(turn)).touch()"""
+
+
+@pytest.mark.parametrize("pods", ["None", "All"])
+def test_logs_of_what_is_over_are_told_in_the_order_of_their_times(
+    shell: Shell, tmp_path: Path, pods: str
+) -> None:
+    """Of all replicas together, not of one after the other; also where the pods are gone."""
+    shell.cell(f"turns --workers 2 --clean-pods {pods} --env TURNS={tmp_path} --wait", TURNS)
+    job = shell.connection.get("turns")
+    eventually(lambda: pods == "None" or not job.replicas())
+
+    assert [str(line) for line in job.logs(follow=True)] == [
+        "[master-0] 0",
+        "[worker-0] 1",
+        "[worker-1] 2",
+        "[master-0] 3",
+        "[worker-0] 4",
+        "[worker-1] 5",
+    ]
+
+
 class TestHistory:
     """Jobs that the API has forgotten."""
 

@@ -175,3 +175,24 @@ def test_of_a_long_line_that_has_begun_the_end_is_told() -> None:
 
     assert reader.begun.endswith("\r 99998 é\r 99999 é")
     assert len(reader.begun) < 4096
+
+
+@given(LINES, st.integers(1, 50))
+def test_each_line_keeps_its_time(lines: list[tuple[int, str]], size: int) -> None:
+    log, _ = stamped(lines)
+    reader, batches = StampedLines(), []
+    for start in range(0, len(log), size):
+        batches.append(reader.feed(log[start : start + size]))
+
+    moments = [at for batch in batches if batch.lines for at in batch.moments()]
+    assert moments == [moment(line[:30]) for line in log.decode().split("\n")[:-1]]
+
+
+@given(LINES, st.integers(0, 50))
+def test_the_last_lines_of_a_batch(lines: list[tuple[int, str]], last: int) -> None:
+    log, texts = stamped(lines)
+    batch = StampedLines().feed(log).last(last)
+
+    assert batch.lines == (texts[-last:] if last else [])
+    assert batch.raw.encode().count(b"\n") == len(batch.lines)
+    assert log.endswith(batch.raw.encode())
