@@ -1,4 +1,4 @@
-"""Pure: jobs beside each other, what was said for them and what they have measured."""
+"""Pure: jobs beside each other: what was said for them, their code, what they have measured."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyjob_magic import _form, _view
+from pyjob_magic._diff import diff
 from pyjob_magic.errors import OptionError
 from pyjob_magic.metrics import Series
 
 Json = dict[str, Any]
+
+_MOST_DIFFS = 8
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,23 @@ def compare(sides: Sequence[Side]) -> Json:
     )
     charts, note = _view.charts(series for side in sides for series in _named(side))
     columns = [side.name for side in sides]
-    return {"columns": columns, "rows": rows, "charts": charts, "charts_note": note}
+    return {
+        "columns": columns,
+        "rows": rows,
+        "diffs": _diffs(sides),
+        "charts": charts,
+        "charts_note": note,
+    }
+
+
+def _diffs(sides: Sequence[Side]) -> list[Json]:
+    """Return where the code of each differs from that of the first, of those that have code."""
+    known = [(side.name, code) for side in sides if (code := _code(side)) is not None]
+    return [
+        {"before": known[0][0], "after": name, **diff(known[0][1], code)}
+        for name, code in known[1:]
+        if code != known[0][1]
+    ][:_MOST_DIFFS]
 
 
 def _named(side: Side) -> Iterator[Series]:
@@ -83,4 +102,7 @@ def _code(side: Side) -> str | None:
 
 
 def _lines(source: str | None) -> str | None:
-    return None if source is None else f"{len(source.splitlines())} lines"
+    if source is None:
+        return None
+    many = len(source.splitlines())
+    return f"{many} line{'' if many == 1 else 's'}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 from pyjob_magic._compared import Side, compare
+from pyjob_magic._diff import MOST_LINES
 from pyjob_magic.metrics import Point, Series
 
 
@@ -62,7 +64,7 @@ def test_a_job_that_was_not_made_from_a_cell() -> None:
     sides = Side("a", None), Side("b", "b --no-such-option", source="s"), Side("c", "c --cpu 1")
 
     assert rows(*sides)["--cpu"] == ([None, None, "1"], True)
-    assert rows(*sides)["code"] == ([None, "1 lines", None], True)
+    assert rows(*sides)["code"] == ([None, "1 line", None], True)
 
 
 def test_names_of_a_notebook_are_left_as_they_were_typed() -> None:
@@ -99,3 +101,50 @@ def test_metrics_share_a_chart() -> None:
     ]
     assert [each["y"] for each in chart["series"]] == [[1, 0.5], [2, None], [3]]
     assert found["charts_note"] == ""
+
+
+def test_where_the_code_differs_is_shown() -> None:
+    """Each against the first, with lines around; of those that have the same code, nothing."""
+    same = "".join(f"line {number}\n" for number in range(1, 21))
+    changed = same.replace("line 2\n", "line two\n").replace("line 19\n", "")
+    names = {"a": same, "b": same + "\n", "c": changed, "d": None}
+
+    (found,) = strict(*(Side(name, source=source) for name, source in names.items()))["diffs"]
+
+    assert (found["before"], found["after"], found["note"]) == ("a", "c", "")
+    assert found["lines"] == [
+        ["", 1, 1, "line 1"],
+        ["-", 2, None, "line 2"],
+        ["+", None, 2, "line two"],
+        ["", 3, 3, "line 3"],
+        ["", 4, 4, "line 4"],
+        ["", 5, 5, "line 5"],
+        ["\u2026", None, None, ""],
+        ["", 16, 16, "line 16"],
+        ["", 17, 17, "line 17"],
+        ["", 18, 18, "line 18"],
+        ["-", 19, None, "line 19"],
+        ["", 20, 19, "line 20"],
+    ]
+
+
+def test_code_of_any_size_can_be_compared() -> None:
+    """In a moment, and with as many lines and characters as a page bears."""
+    first = "".join(f"{number % 150}\n" for number in range(20_000))
+    second = "".join(f"{number * 7 % 150}\n" for number in range(20_000))
+    long = Side("c", source="x" * 1_000_000)
+    begun = time.monotonic()
+
+    found = strict(Side("a", source=first), Side("b", source=second), long)["diffs"]
+
+    assert time.monotonic() - begun < 5
+    assert [len(each["lines"]) <= MOST_LINES for each in found] == [True, True]
+    assert "the first 400 of " in found[0]["note"]
+    assert "only the first 2,000 lines of each" in found[0]["note"]
+    assert len(json.dumps(found)) < 100_000
+
+
+def test_line_ends_alone_are_a_difference() -> None:
+    (found,) = strict(Side("a", source="x\ny"), Side("b", source="x\r\ny"))["diffs"]
+
+    assert [sign for sign, *_ in found["lines"]] == ["-", "+", ""]

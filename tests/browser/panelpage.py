@@ -8,6 +8,7 @@ from typing import Any
 from playwright.sync_api import Browser, Locator
 
 from pyjob_magic import _form, _frontend
+from pyjob_magic._diff import diff
 from tests.browser.cardpage import NOW, charts
 from tests.browser.widgetpage import WidgetPage
 
@@ -202,5 +203,15 @@ def compared() -> dict[str, Any]:
             ["env", [["LR=0.1"], ["LR=0.01", "WARMUP=100"], ["LR=0.01"]], True],
             ["ttl", [None, None, "1d"], True],
         ],
+        "diffs": [
+            {"before": names[0], "after": name, **diff(SOURCE, changed)}
+            for name, changed in zip(names[1:], _changed(), strict=True)
+        ],
         "charts": charts(names),
     }
+
+
+def _changed() -> list[str]:
+    """Return the code of the second and the third job."""
+    second = SOURCE.replace("range(12)", "range(24)").replace("import os\n\n", "import os\n")
+    return [second, SOURCE.replace(" -> float", "")]

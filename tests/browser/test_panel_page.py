@@ -842,6 +842,26 @@ def test_jobs_side_by_side(open_panel: Open) -> None:
     expect(box.locator("h4")).to_be_focused()
 
 
+def test_code_side_by_side(open_panel: Open) -> None:
+    """Lines that differ have a sign, a word for it and a colour, and scroll inside their box."""
+    panel = open_panel({"compared": compared()}, width=400)
+    diffs = panel.page.get_by_role("region", name="Comparison").locator(".pj-diff")
+    expect(diffs.locator("figcaption")).to_have_text(
+        [f"Code: mnist-resnet50-0 \u2192 mnist-resnet50-{other}" for other in (4, 8)]
+    )
+    removed, added = diffs.first.locator("[data-sign]").all()[-2:]
+    assert "\u2212 removed: for epoch in range(12):" in " ".join(removed.inner_text().split())
+    assert "+ added: for epoch in range(24):" in " ".join(added.inner_text().split())
+    colour = "node => getComputedStyle(node).backgroundColor"
+    assert len({removed.evaluate(colour), added.evaluate(colour), "rgba(0, 0, 0, 0)"}) == 3
+    box = diffs.last.locator(".pj-difflines")
+    assert box.evaluate("node => node.scrollWidth > node.clientWidth")
+
+    same = compared() | {"diffs": []}
+    panel.set(compared=same)
+    expect(diffs).to_have_count(0)
+
+
 def test_a_new_card_comes_into_sight(open_panel: Open) -> None:
     """Also what of it is drawn only later."""
     panel = open_panel({"source": SOURCE}, height=500)
@@ -993,6 +1013,7 @@ def test_it_fits_its_width(open_panel: Open, width: int) -> None:
                 const panel = document.querySelector('.pyjob-panel').getBoundingClientRect();
                 return [...document.querySelectorAll('.pyjob-panel *')]
                     .filter(node => !node.closest('pre, code, .pj-comparebox, .pj-code'))
+                    .filter(node => !node.closest('.pj-difflines'))
                     .filter(node => node.getBoundingClientRect().right > panel.right + 1)
                     .map(node => String(node.className.baseVal ?? node.className));
             }"""

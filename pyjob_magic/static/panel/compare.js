@@ -1,4 +1,5 @@
-// Jobs side by side: what was said of each, and their metrics over one another.
+// Jobs side by side: what was said of each, where their code differs, and their metrics over one
+// another.
 
 class Compare {
   constructor(close) {
@@ -17,6 +18,7 @@ class Compare {
       },
       this.table,
     );
+    this.diffs = el("div", { class: "pj-diffs" });
     this.charts = new Charts();
     this.node = el(
       "section",
@@ -30,6 +32,7 @@ class Compare {
         closeButton("Close the comparison", close),
       ),
       this.box,
+      this.diffs,
       this.charts.node,
     );
   }
@@ -37,14 +40,15 @@ class Compare {
   render(compared, theme) {
     this.node.hidden = !compared;
     if (!compared) return void (this.drawn = null);
-    const { columns, rows, charts, charts_note: note } = compared;
-    const drawn = JSON.stringify([columns, rows]);
+    const { columns, rows, diffs = [], charts, charts_note: note } = compared;
+    const drawn = JSON.stringify([columns, rows, diffs]);
     const fresh = !this.drawn;
     if (drawn !== this.drawn) {
       this.drawn = drawn;
       this.data = compared;
       say(this.title, `${counted(columns.length, "job")} compared`);
       this.#table();
+      put(this.diffs, diffs.map(diffOf));
     }
     const lines = (charts ?? []).flatMap(({ series }) => series.map(({ replica }) => replica));
     this.charts.render(charts ?? [], note ?? "", [...new Set(lines)], ALL, theme);
@@ -101,4 +105,36 @@ function commonest(values) {
 function comparedText(value) {
   if (empty(value)) return el("span", { class: "pj-dim" }, "\u2013");
   return Array.isArray(value) ? value.join("\n") : String(value);
+}
+
+/** Return the lines in which the code of two jobs differs. */
+function diffOf({ before, after, lines, note }) {
+  const title = `Code: ${before} \u2192 ${after}`;
+  return el(
+    "figure",
+    { class: "pj-diff" },
+    el("figcaption", {}, el("b", {}, title), note && el("span", { class: "pj-dim" }, note)),
+    el(
+      "div",
+      { class: "pj-difflines", tabindex: "0", role: "region", "aria-label": title },
+      el("div", {}, lines.map(diffLine)),
+    ),
+  );
+}
+
+const DIFF_SIGNS = { "+": ["+", "added"], "-": ["\u2212", "removed"], "": [" ", null] };
+
+function diffLine([sign, before, after, text]) {
+  if (!(sign in DIFF_SIGNS)) return el("div", { class: "pj-diffgap" }, "\u22ef");
+  const [shown, word] = DIFF_SIGNS[sign];
+  const number = (at) => el("span", { class: "pj-diffnumber" }, at === null ? "" : String(at));
+  return el(
+    "div",
+    { class: "pj-diffline", "data-sign": word },
+    number(before),
+    number(after),
+    el("span", { class: "pj-diffsign" }, shown),
+    word && el("span", { class: "pj-unseen" }, `${word}: `),
+    el("span", {}, text),
+  );
 }
