@@ -11,7 +11,7 @@ from pyjob_magic import _states
 from pyjob_magic._tables import asked
 from pyjob_magic.client import Client
 from pyjob_magic.informer import News
-from pyjob_magic.manifest import ANNOTATIONS
+from pyjob_magic.manifest import ANNOTATIONS, next_name
 from pyjob_magic.models import PyTorchJob, read_time
 
 Json = dict[str, Any]
@@ -61,6 +61,11 @@ class Board:
         """Return a job as it is now, if it is there."""
         with self._lock:
             return self._jobs.get(uid)
+
+    def free_name(self, name: str) -> str:
+        """Return the name, or where a job has it the next one, as another run of it is called."""
+        taken = {job.name for job in self.jobs()}
+        return next_name(name, taken) if name in taken else name
 
     def _hear(self, news: News, value: Any) -> None:
         with self._lock:

@@ -44,7 +44,7 @@ from pyjob_magic.client import Client
 from pyjob_magic.connection import Connection
 from pyjob_magic.errors import ApiError, ExistsError, OptionError, PyJobError
 from pyjob_magic.job import Job
-from pyjob_magic.manifest import ANNOTATIONS, Manifest
+from pyjob_magic.manifest import ANNOTATIONS, Manifest, next_name
 from pyjob_magic.models import read_time
 from pyjob_magic.options import CellOptions
 from pyjob_magic.streams import log
@@ -81,6 +81,7 @@ class PanelWidget(anywidget.AnyWidget):
     jobs = traitlets.Any().tag(sync=True)
     history = traitlets.Any().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
+    taken = traitlets.Any().tag(sync=True)
     cards = traitlets.Any().tag(sync=True)
     compared = traitlets.Any().tag(sync=True)
 
@@ -114,6 +115,7 @@ class Panel:
         self._left: dict[str, str] = {}
         self._changed = threading.Event()
         self._problem = ""  # with what is said in the form
+        self._named: tuple[str, Connection | None] = ("", None)  # in the form, as far as is known
         self._text = ""  # what the history is searched for
         self._renew()
         self._widget = PanelWidget(
@@ -124,6 +126,7 @@ class Panel:
             checked={},
             jobs={"rows": [], "note": "", "now": time.time()},
             history={"rows": [], "note": ""},
+            taken=None,
             cards=[],
             compared=None,
         )
@@ -184,7 +187,18 @@ class Panel:
         if draft.connection:
             self._move_soon(draft.connection)
         self._tell(draft, values, revision)
+        self._named = (str(values.get("name") or ""), draft.connection)
+        self._tell_taken()
         return draft
+
+    def _tell_taken(self) -> None:
+        """Say whether a job has the name in the form already, and which one is free."""
+        (name, connection), board = self._named, self._board
+        if board is None or (connection and connection.client is not board.client):
+            self._set(taken=None)
+        else:
+            free = board.free_name(name)
+            self._set(taken=None if free == name else {"name": name, "free": free})
 
     def _tell(self, draft: Draft, values: Mapping[str, Any], revision: int) -> None:
         told = draft.told(self._left) | {"revision": revision, "line": _line(values)}
@@ -232,7 +246,10 @@ class Panel:
         """Put what the server says of an option beside its field."""
         by_option: Mapping[str, str] = {}
         if isinstance(error, ExistsError):
-            by_option = {_form.flag_of("name"): "is the name of a job that there is already"}
+            name, _ = self._named
+            free = self._board.free_name(name) if self._board else name
+            # The server may know of it before it is told of here.
+            self._set(taken={"name": name, "free": next_name(name, ()) if free == name else free})
         elif isinstance(error, ApiError):
             by_option = error.by_option
         elif isinstance(error, OptionError):
@@ -451,6 +468,7 @@ class Panel:
                 rows = [row | {"progress": done.get(row["uid"])} for row in board.rows()]
                 # Until all are told of, those that were there before are better than some.
                 self._tell_jobs(rows if board.synced else None, board.note)
+                self._tell_taken()
             if changed:
                 history.note_ends(board.jobs() if board else ())
             self._show_history()  # a job may have been submitted elsewhere, or has ended

@@ -55,6 +55,18 @@ def named(name: str, created: str = "2026-01-01T00:00:00Z", **more: Any) -> PyTo
     return job.model_copy(update={"metadata": meta})
 
 
+def test_a_name_that_is_taken_has_a_free_one_beside_it(watch: Watching, board: Board) -> None:
+    """As another run of the job would be called; it is free again when the job is deleted."""
+    assert board.free_name("train") == "train"
+    for name in ("train", "train-2"):
+        watch.tell(News.CHANGED, named(name))
+
+    assert board.free_name("train") == "train-3"
+    assert board.free_name("other") == "other"
+    watch.tell(News.DELETED, named("train"))
+    assert board.free_name("train") == "train"
+
+
 def test_a_row_says_how_a_job_fares() -> None:
     """In values of JSON, with times in seconds since the epoch."""
     status = {

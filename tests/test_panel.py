@@ -201,15 +201,34 @@ def test_the_server_is_asked_and_nothing_is_created(panel: Panel) -> None:
     assert panel.state["jobs"]["rows"] == []
 
 
-def test_what_the_server_objects_to_stands_at_its_field(panel: Panel) -> None:
-    """A name that is taken: the form cannot know, the server does."""
+def test_a_name_that_is_taken_is_said_while_it_is_typed(panel: Panel) -> None:
+    """With one that is free, also beside what is wrong elsewhere, as long as the job is there."""
+    uid = panel.run(name="taken")
+
+    assert panel.check(name="taken")["errors"] == {}
+    assert panel.state["taken"] == {"name": "taken", "free": "taken-2"}
+    panel.check(name="take")
+    panel.kernel.listen(lambda: panel.state["taken"] is None)
+    panel.check(name="taken", cpu="lots")
+    panel.kernel.listen(lambda: panel.state["taken"] == {"name": "taken", "free": "taken-2"})
+    panel.check(name="taken", namespace="another")
+    panel.kernel.listen(lambda: panel.state["taken"] is None)
+    panel.check(name="taken")
+    panel.kernel.listen(lambda: panel.state["taken"] is not None)
+    panel.act("delete", uid)
+    panel.kernel.listen(lambda: panel.state["taken"] is None)
+
+
+def test_a_name_that_only_the_server_knows_to_be_taken(panel: Panel) -> None:
+    """It says the same; and the job that is there stays as it is."""
     panel.run(name="taken")
+    panel.check(name="other")
 
     answer = panel.submit(name="taken")
 
     assert not answer["ok"]
     assert "taken" in answer["message"]
-    assert "name" in panel.state["checked"]["errors"]
+    panel.kernel.listen(lambda: panel.state["taken"] == {"name": "taken", "free": "taken-2"})
     assert len(panel.state["cards"]) == 1
 
 

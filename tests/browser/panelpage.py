@@ -138,6 +138,7 @@ def opened(**changes: Any) -> dict[str, Any]:
         "jobs": jobs(40),
         "history": history(25),
         "status": "",
+        "taken": None,
         "cards": [],
         "compared": None,
     }

@@ -185,9 +185,9 @@ def test_what_cannot_be_said_is_shown(notebook: Notebook) -> None:
     panel = Panel(notebook)
     panel.code("pass")
     panel.fill(name="taken")
-    expect(panel.ready).to_have_text("Ready to submit.")
-    panel.press("Submit")
-    expect(panel.field("name").locator(".pj-wrong")).to_contain_text("there is already")
+    expect(panel.field("name").locator(".pj-remark")).to_contain_text("exists already; use taken-2")
+    expect(panel.ready).to_have_text("Ready, but the name is taken.")
+    notebook.screenshot("panel-taken")
 
     panel.fill(name="elsewhere", on="kubernetes")
 

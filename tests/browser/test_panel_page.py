@@ -144,6 +144,37 @@ def test_a_field_is_checked_while_it_is_typed(open_panel: Open) -> None:
     assert panel.sent("check")[-1]["values"] == {"cpu": "4"}
 
 
+def test_a_name_that_is_taken(open_panel: Open) -> None:
+    """It is said beside the field, with one that is free; it goes with the job, and as one types.
+
+    Nothing is wrong with the draft by itself: the job may be deleted, or the cell is for later.
+    """
+    panel = open_panel({"source": SOURCE, "values": {"name": "mnist"}})
+    note, ready = panel.field("name").locator(".pj-remark"), panel.page.locator(".pj-ready")
+    expect(ready).to_have_text("Ready to submit.")
+    taken = {"name": "mnist", "free": "mnist-2"}
+    for now in (None, taken):
+        panel.set(taken=now)
+        expect(note).to_have_text(
+            "A job named mnist exists already; use mnist-2 or leave the name empty." if now else ""
+        )
+    expect(ready).to_have_text("Ready, but the name is taken.")
+    described = panel.input("name").get_attribute("aria-describedby") or ""
+    assert note.get_attribute("id") in described.split()
+    panel.set(taken=None)
+    expect(note).to_be_hidden()
+    expect(ready).to_have_text("Ready to submit.")
+    panel.set(taken=taken)
+    note.get_by_role("button", name="mnist-2").click()
+
+    expect(panel.input("name")).to_have_value("mnist-2")
+    expect(panel.input("name")).to_be_focused()
+    expect(note).to_be_hidden()
+    eventually(lambda: panel.sent("check")[-1]["values"] == {"name": "mnist-2"})
+    panel.page.get_by_role("button", name="Submit").click()
+    assert panel.sent("submit")[0]["values"] == {"name": "mnist-2"}
+
+
 def test_quick_typing_is_checked_once(open_panel: Open) -> None:
     """Keys in a row are one question; an answer to an old one is not shown."""
     panel = open_panel()

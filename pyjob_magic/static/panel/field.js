@@ -8,17 +8,19 @@ class Field {
     this.input = INPUTS[spec.kind] ? new INPUTS[spec.kind](this) : new TextInput(this);
     this.hint = el("p", { class: "pj-hint", id: `${id}-hint` }, sentence(spec.help));
     this.wrong = el("p", { class: "pj-wrong", id: `${id}-wrong`, hidden: true });
+    this.note = el("p", { class: "pj-remark", id: `${id}-note`, role: "status", hidden: true });
     this.node = el(
       "div",
       { class: "pj-option", "data-field": spec.field, "data-kind": spec.kind },
       this.input.node,
       this.wrong,
+      this.note,
       this.hint,
     );
   }
 
   get described() {
-    return `${this.id}-wrong ${this.id}-hint`;
+    return `${this.id}-wrong ${this.id}-note ${this.id}-hint`;
   }
 
   /** The title of the field, which names the input of that id. */
@@ -53,6 +55,12 @@ class Field {
     put(this.wrong, error && icon("bad"), error && el("span", {}, error));
     attribute(this.node, "data-wrong", Boolean(error));
     for (const input of this.input.inputs) attribute(input, "aria-invalid", error ? "true" : null);
+  }
+
+  /** Say what should be known of what is said, which is not wrong by itself. */
+  remark(...content) {
+    this.note.hidden = content.length === 0;
+    put(this.note, content.length > 0 && [icon("waiting"), el("span", {}, content)]);
   }
 
   focus() {

@@ -34,6 +34,7 @@ class NewJob {
     if (dirty.has("groups") || dirty.has("offers")) this.form.offer(this.model.get("offers") ?? {});
     if (dirty.has("cells")) this.code.refresh();
     if (dirty.has("groups") || dirty.has("checked")) this.#found();
+    if (["groups", "checked", "taken"].some((part) => dirty.has(part))) this.#taken();
   }
 
   stop() {
@@ -56,6 +57,30 @@ class NewJob {
       this.code.tell(wrong ?? "");
     }
     this.summary.render(titles);
+  }
+
+  /** Say beside the name that a job has it, and offer one that is free. */
+  #taken() {
+    const { name, free } = this.model.get("taken") ?? {};
+    const drawn = name && name === this.draft.values.name ? JSON.stringify([name, free]) : "";
+    const field = this.form.fields.get("name");
+    this.summary.warn(drawn ? "Ready, but the name is taken." : "");
+    if (!field || drawn === this.remarked) return;
+    this.remarked = drawn;
+    if (!drawn) return void field.remark();
+    const use = el(
+      "button",
+      { type: "button", class: "pj-linkbutton", onclick: () => this.#rename(free) },
+      free,
+    );
+    field.remark(`A job named ${name} exists already; use `, use, " or leave the name empty.");
+  }
+
+  #rename(name) {
+    this.draft.say("name", name);
+    this.form.fields.get("name").set(name);
+    this.form.focus("name");
+    this.#taken();
   }
 
   /** Go to a field; what has no field is the code. */

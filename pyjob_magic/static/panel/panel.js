@@ -1,6 +1,6 @@
 // The panel: traits of the kernel come in, and once a frame what has changed is drawn.
 
-const PANEL_TRAITS = ["groups", "offers", "jobs", "history", "status", "cards", "compared"];
+const PANEL_TRAITS = ["groups", "offers", "jobs", "history", "status", "taken", "cards", "compared"];
 
 let panelsMade = 0;
 

@@ -41,6 +41,12 @@ class Summary {
     this.about = about;
   }
 
+  /** Show a warning in place of "Ready to submit."; none if it is empty. */
+  warn(warning) {
+    this.warning = warning;
+    this.#standing();
+  }
+
   /** Show what was found; `titles` are the names of the fields. */
   render(titles) {
     const { found, late } = this.draft;
@@ -55,8 +61,9 @@ class Summary {
     this.drawn = drawn;
     const ready = known && !this.wrong.length && !this.missing.length;
     const missing = this.missing.map((name) => titles.get(name) ?? name);
-    say(this.state, known ? standing(this.wrong.length, missing) : "Checking \u2026");
-    attribute(this.state, "data-tone", ready ? "ok" : "waiting");
+    this.standing = known ? standing(this.wrong.length, missing) : "Checking \u2026";
+    this.ready = ready;
+    this.#standing();
     this.problems.hidden = this.wrong.length === 0;
     put(
       this.problems,
@@ -64,6 +71,12 @@ class Summary {
     );
     for (const node of [this.submit, this.server, this.cell])
       attribute(node, "aria-disabled", ready ? null : "true");
+  }
+
+  #standing() {
+    const warned = this.ready && this.warning;
+    say(this.state, warned || this.standing || "");
+    attribute(this.state, "data-tone", this.ready && !warned ? "ok" : "waiting");
   }
 
   #problem({ field, title, message }) {
