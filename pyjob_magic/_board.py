@@ -9,6 +9,7 @@ from typing import Any
 
 from pyjob_magic import _states
 from pyjob_magic._tables import asked
+from pyjob_magic._view import actions
 from pyjob_magic.client import Client
 from pyjob_magic.informer import News
 from pyjob_magic.manifest import ANNOTATIONS, next_name
@@ -30,6 +31,7 @@ class Board:
 
     def __init__(self, client: Client, on_change: Callable[[], None]) -> None:
         self.client = client
+        self._can_suspend = client.target.dialect.suspends
         self.note = ""
         """What keeps it from being up to date."""
         self.synced = False
@@ -71,7 +73,8 @@ class Board:
         with self._lock:
             if news is News.CHANGED:
                 uid = value.metadata.uid or value.name
-                self._jobs[uid], self._rows[uid] = value, row(value)
+                self._jobs[uid] = value
+                self._rows[uid] = row(value, can_suspend=self._can_suspend)
                 self.note = ""
             elif news is News.DELETED:
                 uid = value.metadata.uid or value.name
@@ -86,8 +89,16 @@ class Board:
         self._on_change()
 
 
-def row(job: PyTorchJob) -> Json:
-    """Return what is shown of a job, as values of JSON; times are seconds since the epoch."""
+def row(job: PyTorchJob, *, can_suspend: bool = True) -> Json:
+    """Return what is shown of a job, as values of JSON; times are seconds since the epoch.
+
+    Parameters
+    ----------
+    job
+        The job.
+    can_suspend
+        Whether its target can suspend jobs.
+    """
     status, meta = job.status, job.metadata
     word = _states.state(job)
     return {
@@ -101,6 +112,7 @@ def row(job: PyTorchJob) -> Json:
         "ended": status.ended_at.timestamp() if status.ended_at else None,
         "replicas": [ready(job), job.spec.replicas],
         "asked": asked(job),
+        "can": actions(job, gone=False, can_suspend=can_suspend),
         "who": (meta.annotations or {}).get(f"{ANNOTATIONS}user", ""),
     }
 

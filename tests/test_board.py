@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -19,6 +20,7 @@ class Watching:
     """Stands for a client; the test tells the news."""
 
     tell: Tell
+    target = SimpleNamespace(dialect=SimpleNamespace(suspends=True))
 
     def __init__(self) -> None:
         self.ended = False
@@ -88,6 +90,7 @@ def test_a_row_says_how_a_job_fares() -> None:
         "ended": None,
         "replicas": [3, 4],
         "asked": "1 Master + 3 Workers",
+        "can": ["suspend", "delete", "rerun", "wait"],
         "who": "",
     }
 
@@ -98,6 +101,7 @@ def test_a_row_of_a_job_that_has_ended() -> None:
     found = row(named("done", status=status))
 
     assert (found["state"], found["tone"]) == ("Succeeded", "ok")
+    assert not {"suspend", "resume"} & {*found["can"]}
     assert found["ended"] == START.timestamp() + 60
 
 

@@ -20,6 +20,7 @@ STATES = [
     ("Pending", "waiting"),
     ("Suspended", "idle"),
 ]
+CAN = {"Running": "suspend", "Pending": "suspend", "Suspended": "resume"}
 SOURCE = '''"""Train a small network."""
 import os
 
@@ -165,6 +166,7 @@ def job(i: int, **changes: Any) -> dict[str, Any]:
         "ended": NOW - 30 - 870 * i if tone in ("ok", "bad") else None,
         "replicas": [1 + i % 3 if state == "Running" else 0, 3 + i % 4 * 2],
         "asked": f"{1 + i % 4} GPU, {2 + i % 3 * 2} CPU, 16Gi",
+        "can": [CAN[state], "delete", "rerun"] if state in CAN else ["delete", "rerun"],
         "who": ("ada", "grace", "linus")[i % 3],
         "progress": (i * 37 % 100) / 100 if state == "Running" else None,
         "here": i % 3 == 0,

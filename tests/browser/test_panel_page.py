@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -527,6 +528,7 @@ def test_what_came_of_an_action_passes(open_panel: Open) -> None:
     panel.input("queue").fill("gpu")
     expect(objects).to_have_count(0)
 
+    panel.set(jobs=jobs(0, rows=[job(i, can=["resume"]) for i in range(5)]))
     panel.open("Jobs")
     refused = panel.page.get_by_text("cannot be resumed")
     row = panel.page.locator(".pj-tbody .pj-tr")
@@ -797,12 +799,46 @@ def test_actions_for_the_selection(open_panel: Open) -> None:
     expect(compare).not_to_have_attribute("aria-disabled", "true")
     expect(form).to_have_attribute("aria-disabled", "true")
 
+    boxes.nth(6).click()
     panel.page.get_by_role("button", name="Resume").click()
     expect(panel.page.get_by_role("alert")).to_have_text("job-3 cannot be resumed: it has ended")
-    panel.page.get_by_role("button", name="Suspend", exact=True).click()
+    panel.page.get_by_role("button", name="Rerun").click()
     expect(panel.page.get_by_role("alert")).to_have_count(0)
     actions = [each["action"] for each in panel.sent("jobs")]
-    assert actions == ["resume", "suspend"]
+    assert actions == ["resume", "rerun"]
+
+
+def test_only_what_can_be_suspended_is(open_panel: Open) -> None:
+    """And resumed likewise; why not is said; suspending asks once, as it takes progress away."""
+    panel = open_panel({"jobs": jobs(8)})  # 0, 3 and 7 run, 2 waits, 6 is suspended
+    panel.open("Jobs")
+    boxes = panel.page.locator(".pj-tbody input:visible")
+    suspend = panel.page.get_by_role("button", name="Suspend", exact=True)
+    resume = panel.page.get_by_role("button", name="Resume")
+    expect(suspend).to_have_attribute("title", "Select at least one row")
+    for chosen, can_suspend, can_resume in ((1, False, False), (6, False, True), (0, True, True)):
+        boxes.nth(chosen).click()
+        for button, can in ((suspend, can_suspend), (resume, can_resume)):
+            off = panel.page.locator("[aria-disabled]").and_(button)
+            expect(off).to_have_count(0 if can else 1)
+        if not can_suspend:
+            expect(suspend).to_have_attribute("title", re.compile("None .* can be suspended"))
+            suspend.click(force=True)
+    boxes.nth(2).click()
+    resume.click()
+    suspend.click()
+    question = panel.page.locator(".pj-question")
+    expect(question).to_have_text("Suspend 2 jobs? Progress since the last checkpoint is lost.")
+    expect(panel.page.get_by_role("button", name="Keep")).to_be_focused()
+    panel.page.get_by_role("button", name="Suspend 2 jobs").click()
+    sent = [(each["action"], each["uids"]) for each in panel.sent("jobs")]
+    assert sent == [("resume", ["uid-6"]), ("suspend", ["uid-0", "uid-2"])]
+
+    suspend.click()
+    ended = [job(i, can=["delete"]) if i != 6 else job(i) for i in range(8)]
+    panel.set(jobs=jobs(0, rows=ended))
+    expect(question).to_have_count(0)
+    expect(suspend).to_have_attribute("aria-disabled", "true")
 
 
 def test_a_job_goes_to_the_form(open_panel: Open) -> None:

@@ -1,4 +1,7 @@
 // What can be done with the rows that are selected. What cannot be taken back asks once.
+//
+// An action with `not` is for those rows that can do it, by what the kernel says of each; others
+// are left alone.
 
 const BATCH = {
   open: { label: "Open", doing: "Opening", icon: "open", least: 1, title: "Show the cards below" },
@@ -15,6 +18,9 @@ const BATCH = {
     icon: "pause",
     least: 1,
     title: "Stop the replicas and keep the jobs",
+    not: "None of the selected jobs can be suspended",
+    keep: "Keep running",
+    asks: (what) => `Suspend ${what}? Progress since the last checkpoint is lost.`,
   },
   resume: {
     label: "Resume",
@@ -22,6 +28,7 @@ const BATCH = {
     icon: "play",
     least: 1,
     title: "Start the replicas again",
+    not: "None of the selected jobs is suspended",
   },
   rerun: {
     label: "Rerun",
@@ -73,8 +80,8 @@ class Batch {
 
   render(rows) {
     this.rows = rows;
-    if (!rows.length) this.asking = null;
-    const drawn = JSON.stringify([rows.map((row) => row.uid), this.asking]);
+    if (this.asking && !this.#able(this.asking).length) this.asking = null;
+    const drawn = JSON.stringify([rows.map(({ uid, can }) => [uid, can]), this.asking]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     say(this.chosen, rows.length ? `${count(rows.length)} selected` : "None selected");
@@ -93,19 +100,35 @@ class Batch {
     return this.buttons.querySelector(`[data-action="${action}"]`);
   }
 
+  /** Return the selected rows that an action is for. */
+  #able(action) {
+    return BATCH[action].not ? this.rows.filter(({ can }) => can.includes(action)) : this.rows;
+  }
+
+  /** Return why an action cannot be done; nothing if it can. */
+  #obstacle(action) {
+    const { least, most = Infinity, not } = BATCH[action];
+    const { length } = this.rows;
+    if (length < least) return least > 1 ? "Select two or more rows" : "Select at least one row";
+    if (length > most) return "Select only one row";
+    return this.#able(action).length ? "" : not;
+  }
+
   #button(action) {
-    const { label, icon: sign, title, least, most = Infinity, asks } = BATCH[action];
-    const off = this.rows.length < least || this.rows.length > most;
+    const { label, icon: sign, title, asks } = BATCH[action];
+    const off = this.#obstacle(action);
     const go = () => !off && (asks ? this.#ask(action) : this.#act(action));
     return button(sign, label, go, {
-      title,
+      title: off || title,
       "data-action": action,
       "aria-disabled": off ? "true" : null,
     });
   }
 
   #question(action) {
-    const what = this.rows.length === 1 ? this.rows[0].name : counted(this.rows.length, this.noun);
+    const { asks, label, keep = "Keep" } = BATCH[action];
+    const rows = this.#able(action);
+    const what = rows.length === 1 ? rows[0].name : counted(rows.length, this.noun);
     const onkeydown = (event) =>
       event.key === "Escape" && (event.stopPropagation(), this.#ask(null, action));
     const answer = (name, label, kind, onclick) =>
@@ -115,9 +138,9 @@ class Batch {
         label,
       );
     return [
-      el("span", { class: "pj-question" }, BATCH[action].asks(what)),
-      answer("confirm", `${BATCH[action].label} ${what}`, "pj-danger", () => this.#act(action)),
-      answer("keep", "Keep", "", () => this.#ask(null, action)),
+      el("span", { class: "pj-question" }, asks(what)),
+      answer("confirm", `${label} ${what}`, "pj-danger", () => this.#act(action)),
+      answer("keep", keep, "", () => this.#ask(null, action)),
     ];
   }
 
@@ -128,12 +151,10 @@ class Batch {
   }
 
   #act(action) {
+    const uids = this.#able(action).map((row) => row.uid);
     this.asking = null;
     this.render(this.rows);
     this.#found(action)?.focus();
-    this.act(
-      action,
-      this.rows.map((row) => row.uid),
-    );
+    this.act(action, uids);
   }
 }
