@@ -216,10 +216,11 @@ class Commands:
             Monitor(job, first),
             self._shell.display_pub,
             interactive=interactive,
-            open_panel=self._embed_panel,
+            open_panel=self.embed_panel,
         )
 
-    def _embed_panel(self, job: Job) -> str:
+    def embed_panel(self, job: Job | PastJob) -> str:
+        """Fill a panel in with a job for somebody who shows it; return the id of its widget."""
         from pyjob_magic._panel import Panel
 
         return Panel(self, self._shell).embed(job)

@@ -24,6 +24,7 @@ import traitlets
 from pyjob_magic import _frontend
 from pyjob_magic._logbook import LogBook
 from pyjob_magic._monitor import Monitor, Part
+from pyjob_magic._past import PastJob
 from pyjob_magic._pastmonitor import PastMonitor
 from pyjob_magic.errors import PyJobError
 from pyjob_magic.job import Job
@@ -95,7 +96,7 @@ class LiveCard:
         publisher: DisplayPublisher,
         *,
         interactive: bool,
-        open_panel: Callable[[Job], str] | None = None,
+        open_panel: Callable[[Job | PastJob], str] | None = None,
     ) -> None:
         self._publisher = publisher
         self._open_panel = open_panel
@@ -331,7 +332,7 @@ class LiveCard:
         return "is deleted"
 
     def _rerun(self) -> str:
-        before, job = self._live, self._live.job.rerun()
+        before, job = self._monitor, self._monitor.rerun()
         self._monitor = Monitor(job)
         before.close()
         self._send(Part)
@@ -341,7 +342,7 @@ class LiveCard:
     def _show_panel(self) -> str:
         assert self._open_panel is not None
         assert self._widget is not None
-        opened = self._open_panel(self._live.job)
+        opened = self._open_panel(self._monitor.job)
         with self._send_lock:
             self._widget.panel = opened
         return "is in the panel below"

@@ -116,6 +116,10 @@ class Monitor:
         self._in_thread(self._read_lines)
         self._in_thread(self._look_around)
 
+    def rerun(self) -> Job:
+        """Submit the job once more; return the handle on that."""
+        return self.job.rerun()
+
     @property
     def fraction(self) -> float | None:
         """How much of the job is done, from 0 to 1, as far as it says; None once it has ended."""

@@ -138,13 +138,13 @@ class Panel:
         self._shell.display_pub.publish(_note(self._id))
         self._shell.display_pub.publish(view_of(self._widget))
 
-    def embed(self, job: Job) -> str:
+    def embed(self, job: Job | PastJob) -> str:
         """Fill the panel in with a job for somebody who shows it; return the id of its widget."""
         self._fill_in(job)
         return str(self._widget.model_id)
 
-    def _fill_in(self, job: Job | None) -> None:
-        values, source = self._of_job(job) if job else ({}, "")
+    def _fill_in(self, job: Job | PastJob | None) -> None:
+        values, source = self._said_of(job) if job else ({}, "")
         self._set(values=values, source=source)
         self._look(values, source, revision=0)
         self._show_history()
@@ -358,6 +358,9 @@ class Panel:
             )
         return f"{source}\n\n{name}()\n"
 
+    def _said_of(self, job: Job | PastJob) -> tuple[Json, str]:
+        return self._of_past(job) if isinstance(job, PastJob) else self._of_job(job)
+
     def _of_job(self, job: Job) -> tuple[Json, str]:
         line = (job.manifest.metadata.annotations or {}).get(f"{ANNOTATIONS}line", "")
         return self._of_line(line, job.name), job.source()
@@ -532,17 +535,24 @@ class Panel:
         if action == "remove":
             history.remove(past.uid)
         elif action == "rerun":
-            connection = self._of(past)
-            again = connection.rerun(past, secrets=self._shell.user_ns)
-            self._open_job(again)
+            self._open_job(self._rerun(past))
         else:
-            monitor = PastMonitor(past)
-            self._open_card(LiveCard(monitor, self._shell.display_pub, interactive=True))
+            self._open_card(self._card_of_past(past))
 
-    def _of(self, past: PastJob) -> Connection:
-        """Return the connection to where a job was."""
-        return self._commands.find_connection(
+    def _rerun(self, past: PastJob) -> Job:
+        """Submit a job of the history once more, where it was."""
+        connection = self._commands.find_connection(
             past.target, past.namespace, past.profile or None, past.context or None
+        )
+        return connection.rerun(past, secrets=self._shell.user_ns)
+
+    def _card_of_past(self, past: PastJob) -> LiveCard:
+        """Return its card; what was not made from a cell does not fit into the form."""
+        return LiveCard(
+            PastMonitor(past, partial(self._rerun, past)),
+            self._shell.display_pub,
+            interactive=True,
+            open_panel=None if past.source is None else self._commands.embed_panel,
         )
 
     def _job(self, uid: str) -> Job:

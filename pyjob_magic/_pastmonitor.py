@@ -12,6 +12,7 @@ from pyjob_magic._logbook import LogBook
 from pyjob_magic._monitor import Part
 from pyjob_magic._past import PastJob
 from pyjob_magic._tables import some
+from pyjob_magic.job import Job
 from pyjob_magic.manifest import to_yaml
 from pyjob_magic.models import read_time
 
@@ -27,10 +28,13 @@ class PastMonitor:
     ----------
     past
         The job.
+    rerun
+        Submits it once more.
     """
 
-    def __init__(self, past: PastJob) -> None:
-        self._past = past
+    def __init__(self, past: PastJob, rerun: Callable[[], Job]) -> None:
+        self.job = past
+        self.rerun = rerun
         names = past.manifest.replica_names
         self.book = LogBook(names)
         self.view = ""
@@ -43,12 +47,12 @@ class PastMonitor:
     @property
     def name(self) -> str:
         """Name of the job."""
-        return self._past.name
+        return self.job.name
 
     @property
     def state(self) -> str:
         """How it has ended, in one word."""
-        return self._past.state
+        return self.job.state
 
     def start(self) -> None:
         """Do nothing: there is nothing to follow."""
@@ -73,7 +77,7 @@ class PastMonitor:
 
     def tell(self, part: Part) -> Json:
         """Return a part as the front end takes it."""
-        past, now = self._past, datetime.now(UTC)
+        past, now = self.job, datetime.now(UTC)
         names = past.manifest.replica_names
         told: dict[Part, Json] = {
             Part.HEAD: {"head": self._head(now)},
@@ -90,7 +94,7 @@ class PastMonitor:
         return told[part]
 
     def _head(self, now: datetime) -> Json:
-        past = self._past
+        past = self.job
         card = Card(past.manifest, past.place, diagnosis=past.diagnosis, now=now)
         head = _view.head(card, now)
         started, ended = read_time(past.started or None), read_time(past.ended or None)
@@ -101,7 +105,7 @@ class PastMonitor:
             "ended": (ended or now).timestamp(),
             "queued": None,
             "status": f"from the history, as it was seen last{self._kept()}",
-            "actions": [],
+            "actions": ["rerun"],
             "open_command": f"%pytorchjob history {past.name}",
         }
 

@@ -493,6 +493,7 @@ def test_a_deleted_job_stays_in_the_history(panel: Panel) -> None:
     assert panel.act("open", uid, do="history")["ok"]
     assert panel.card()["head"]["name"] == "bygone"
     assert "the last line" in str(panel.card()["tail"])
+    assert panel.card()["head"]["actions"] == ["rerun", "panel"]
     assert panel.load("history", uid)["ok"]
     assert panel.state["values"] == {"name": "bygone", "workers": "1"}
     other = panel.run(name="other")
@@ -504,6 +505,46 @@ def test_a_deleted_job_stays_in_the_history(panel: Panel) -> None:
     assert panel.act("remove", uid, do="history")["ok"]
     panel.kernel.listen(lambda: uid not in {row["uid"] for row in panel.state["history"]["rows"]})
     assert not panel.act("open", uid, do="history")["ok"]
+
+
+def test_the_card_of_a_deleted_job_runs_it_again(panel: Panel) -> None:
+    """And becomes the card of that; or its code and options come back into a form."""
+    uid = panel.run(name="gone", workers="1", env=["LR=0.1"])
+    panel.act("delete", uid)
+    panel.wait_for_none("gone")
+    panel.act("open", uid, do="history")
+    card = panel.state["cards"][0]
+
+    answer, _ = panel.kernel.ask(card, do="act", action="panel", id=1)
+    assert answer["ok"], answer
+    form = panel.kernel.widgets[panel.card()["panel"]].state
+    assert form["values"] == {"name": "gone", "workers": "1", "env": ["LR=0.1"]}
+    assert form["source"] == CODE
+
+    answer, _ = panel.kernel.ask(card, do="act", action="rerun", id=2)
+    assert answer["message"] == "runs again as gone-2"
+    panel.wait_for_card("gone-2", "Succeeded")
+    assert "delete" in panel.card()["head"]["actions"]
+
+
+def test_a_job_of_the_history_without_code_does_not_fit_into_a_form(panel: Panel) -> None:
+    """It can run again."""
+    panel.kernel.run(
+        "commands = get_ipython().magics_manager.registry['PyTorchJobMagics'].commands\n"
+        "jobs = commands.connection()\n"
+        "manifest = jobs.build('pass', name='plain')\n"
+        "(container,) = next(\n"
+        "    iter(manifest.job.spec.pytorch_replica_specs.values())\n"
+        ").template.spec.containers\n"
+        "container.command, container.args, container.env = ['true'], None, None\n"
+        "jobs.submit(manifest)"
+    )
+    panel.wait_for("plain", "Succeeded")
+    panel.kernel.listen(lambda: panel.row("plain", "history"))
+
+    panel.act("open", panel.row("plain", "history")["uid"], do="history")
+
+    assert panel.card()["head"]["actions"] == ["rerun"]
 
 
 def test_the_history_is_searched(panel: Panel) -> None:
