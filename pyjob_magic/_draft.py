@@ -115,7 +115,7 @@ def look_at(values: Mapping[str, Any], source: str, build: Build) -> Draft:
         field_ = _form.field_of(error.option)
         errors = {field_: error.reason} if field_ else {}
         problem = "" if field_ else str(error)
-        more = ("what is asked for above",) if problem else ()
+        more = ("what the message above asks for",) if problem else ()
         return Draft(errors, missing=(*missing, *more), problem=problem)
     except SourceError as error:
         where = f"line {error.line} " if error.line else ""
@@ -123,7 +123,7 @@ def look_at(values: Mapping[str, Any], source: str, build: Build) -> Draft:
     except (TargetError, SettingsError) as error:
         return Draft({"on": str(error)}, missing=missing)
     except PyJobError as error:
-        return Draft(missing=(*missing, "what is asked for above"), problem=str(error))
+        return Draft(missing=(*missing, "what the message above asks for"), problem=str(error))
     return Draft(
         missing=missing, options=options, connection=connection, manifest=manifest, plain=without
     )

@@ -56,9 +56,9 @@ _FOLDED = {
     "Mounts and secrets": ("mounts", "pull_secrets", "service_account"),
     "Labels": ("labels", "annotations"),
     "Scheduling": ("queue", "priority_class", "node_selector", "tolerations"),
-    "Where": ("on", "namespace", "context", "profile"),
+    "Where to run": ("on", "namespace", "context", "profile"),
     "Files": ("save", "from_", "pod_template", "patch"),
-    "In the cell": ("wait", "follow", "dry_run", "out_job"),
+    "When run as a cell": ("wait", "follow", "dry_run", "out_job"),
 }
 _LABELS = {
     "nproc_per_node": "Processes per replica",
@@ -75,6 +75,7 @@ _LABELS = {
     "from_": "Start from",
     "out_job": "Assign to",
 }
+_PLACEHOLDERS = {"name": "generated if empty"}
 _DEFAULT = re.compile(r"\(([^()]*)\)\.$")
 _MAGIC = re.compile(r"%%pytorchjob(?:\s+(.*))?")
 
@@ -138,7 +139,7 @@ def _placeholder(field: str, option: Option, profile: Profile) -> str:
     if setting := profile.settings.get(field):
         return shown(field, setting.value)
     default = _DEFAULT.search(option.help)
-    return default[1] if default else ""
+    return _PLACEHOLDERS.get(field) or (default[1] if default else "")
 
 
 # -- checks --------------------------------------------------------------------------------------
@@ -198,18 +199,18 @@ def _check_typed(field: str, said: Any) -> None:
     """Refuse what no line of a cell can say."""
     texts = _split(said) if field == "args" else said if isinstance(said, list) else [said]
     if "--" in texts and field != "args":
-        raise ValueError("'--' is no value: the arguments of the program stand behind it")
+        raise ValueError("'--' is not a value: arguments of the program follow it")
     # The notebook ends lines where Python does, not only at line feeds.
     if any(len(f"{text}.".splitlines()) > 1 for text in texts):
         hint = "; write it to a file and name that: @FILE" if field == "patch" else ""
-        raise ValueError(f"has a line break, but all options are in one line{hint}")
+        raise ValueError(f"has a line break, but all options must fit on one line{hint}")
 
 
 def _check_kept(field: str, said: Any) -> None:
     """Refuse the place of a secret value for the value: who brings a job back has to say it."""
     for name, _, value in (pair.partition("=") for pair in (said if field == "env" else ())):
         if is_secret(name) and value == f"{{{name}}}":
-            raise ValueError(f"the value of {name} was not kept: type it")
+            raise ValueError(f"the value of {name} was not kept; type it again")
 
 
 # -- cells ---------------------------------------------------------------------------------------

@@ -226,7 +226,7 @@ class Panel:
     def _check_with_server(self, asked: Json) -> None:
         draft = self._look(asked["values"], str(asked["source"]), asked.get("revision", 0))
         if draft.whole is None:
-            self._answer("checked", asked, ok=False, message="It is not complete.")
+            self._answer("checked", asked, ok=False, message="The form is not complete.")
             return
         self._in_background(partial(self._ask_server, asked, draft, *draft.whole[1:]), asked)
 
@@ -239,7 +239,7 @@ class Panel:
             self._object(asked, draft, error)
             self._answer("checked", asked, ok=False, message=str(error))
         else:
-            message = f"{connection.place} would take it; nothing was created."
+            message = f"{connection.place} would accept it; nothing was created."
             self._answer("checked", asked, ok=True, message=message)
 
     def _object(self, asked: Json, draft: Draft, error: PyJobError) -> None:
@@ -265,7 +265,7 @@ class Panel:
     def _submit(self, asked: Json) -> None:
         draft = self._look(asked["values"], str(asked["source"]), asked.get("revision", 0))
         if draft.whole is None:
-            self._answer("submitted", asked, ok=False, message="It is not complete.")
+            self._answer("submitted", asked, ok=False, message="The form is not complete.")
             return
         self._renew()  # at once: whoever presses twice wants two
         self._in_background(partial(self._send_job, asked, draft, *draft.whole), asked)
@@ -304,7 +304,7 @@ class Panel:
     def _load(self, asked: Json) -> None:
         readers: dict[str, Callable[[str], tuple[Json | None, str]]] = {
             "cell": self._of_cell,
-            "file": lambda value: self._of_cell(inputs.read_file("the file", value)),
+            "file": lambda value: self._of_cell(inputs.read_file("File", value)),
             "name": lambda value: (None, self._of_name(value)),
             "job": lambda value: self._of_job(self._job(value)),
             "history": lambda value: self._of_past(self._past(value)),
@@ -326,7 +326,11 @@ class Panel:
         if not inspect.isfunction(value):
             return ""
         names = sorted({*inspect.getclosurevars(value).globals} - {value.__name__})
-        return f"It uses {', '.join(names)} of the notebook: define that in it." if names else ""
+        return (
+            f"It uses {', '.join(names)} from the notebook; define them in the function."
+            if names
+            else ""
+        )
 
     def _of_cell(self, text: str) -> tuple[Json | None, str]:
         """Return the options and the code of a cell, or the code of any other text."""
@@ -338,7 +342,7 @@ class Panel:
     def _of_name(self, name: str) -> str:
         """Return the code that a name of the notebook stands for."""
         if name not in self._shell.user_ns:
-            raise OptionError("the name", f"there is no {name!r} in this notebook")
+            raise OptionError("Function", f"there is no {name!r} in this notebook")
         value = self._shell.user_ns[name]
         if isinstance(value, str):
             return value
@@ -349,12 +353,12 @@ class Panel:
         except (TypeError, OSError):
             kind = type(value).__name__
             raise OptionError(
-                "the name", f"{name!r} is no text and no function of this notebook: it is a {kind}"
+                "Function", f"{name!r} is neither a function nor a string, but of type {kind}"
             ) from None
         if needed := _needed(value):
             raise OptionError(
-                "the name",
-                f"{name}() needs {', '.join(needed)}; name a function that needs nothing",
+                "Function",
+                f"{name}() needs arguments ({', '.join(needed)}); choose one that needs none",
             )
         return f"{source}\n\n{name}()\n"
 
@@ -558,12 +562,12 @@ class Panel:
     def _job(self, uid: str) -> Job:
         job = self._board.job(uid) if self._board else None
         if job is None or self._board is None:
-            raise OptionError("the job", "is not there any more")
+            raise OptionError("Job", "it no longer exists")
         return Job(self._board.client, job)
 
     def _past(self, uid: str) -> PastJob:
         if (past := history.get(uid)) is None:
-            raise OptionError("the job", "is not in the history any more")
+            raise OptionError("Job", "it is no longer in the history")
         return past
 
     def _open_job(self, job: Job, first: Card | None = None) -> None:
@@ -664,7 +668,7 @@ def _line(values: Mapping[str, Any]) -> str:
 
 def _note(card_id: str) -> dict[str, str]:
     """Return what a notebook shows that is opened without its kernel."""
-    said = "This is where the panel of pyjob_magic was; %pytorchjob panel opens it again."
+    said = "The pyjob_magic panel was here. Run %pytorchjob panel to reopen it."
     html = framed(f"<p>{escape(said)}</p>", f" data-pyjob-card='{card_id}'")
     return {"text/plain": said, "text/html": html}
 
@@ -706,13 +710,14 @@ def _past_row(entry: Entry) -> Json:
 
 def _counted(action: str, names: Sequence[str]) -> str:
     """Return what was done with which jobs."""
-    done = {
-        "delete": "deleted",
-        "suspend": "being suspended",
-        "resume": "being resumed",
-        "rerun": "submitted again",
-        "open": "open below",
-        "remove": "forgotten",
-    }[action]
     one = len(names) == 1
-    return f"{names[0] if one else f'{len(names)} jobs'} {'is' if one else 'are'} {done}."
+    now, before = ("is", "was") if one else ("are", "were")
+    done = {
+        "delete": f"{before} deleted",
+        "suspend": f"{now} being suspended",
+        "resume": f"{now} being resumed",
+        "rerun": f"{before} submitted again",
+        "open": f"{now} open below",
+        "remove": f"{before} removed from the history",
+    }[action]
+    return f"{names[0] if one else f'{len(names)} jobs'} {done}."

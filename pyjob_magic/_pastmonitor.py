@@ -104,7 +104,7 @@ class PastMonitor:
             "started": started.timestamp() if started else None,
             "ended": (ended or now).timestamp(),
             "queued": None,
-            "status": f"from the history, as it was seen last{self._kept()}",
+            "status": f"from the history, as last seen{self._kept()}",
             "actions": ["rerun"],
             "open_command": f"%pytorchjob history {past.name}",
         }
@@ -113,7 +113,7 @@ class PastMonitor:
         kept = [name for name in self.book.replicas if self.book.total(name)]
         if not kept or len(kept) == len(self.book.replicas):
             return ""
-        return f"; the log is that of {some(kept)}"
+        return f"; only the log of {some(kept)} was kept"
 
     def _log(self, names: list[str]) -> Json:
         total = self.book.total(self.view)
@@ -121,7 +121,7 @@ class PastMonitor:
         lines = self.book.lines(self.view, start, _MOST_LINES)
         counts = {"totals": self.book.totals(), "total": self.book.total()}
         return {
-            "log": {"replicas": names, "note": "the last lines that were kept", **counts},
+            "log": {"replicas": names, "note": "Only the last lines were kept.", **counts},
             "view": self.view,
             "tail": {"view": self.view, "start": start, "lines": lines, "partial": []},
         }

@@ -91,7 +91,7 @@ def test_what_only_building_shows(error: PyJobError, errors: dict[str, str], pro
 
     assert draft.errors == errors
     assert draft.problem == problem
-    assert bool(problem) == ("what is asked for above" in draft.missing)
+    assert bool(problem) == ("what the message above asks for" in draft.missing)
     assert draft.whole is None
 
 
@@ -149,4 +149,4 @@ def test_the_place_of_a_secret_is_no_value_of_it() -> None:
     """As it stands in a form that is filled in with a job of before."""
     draft = look_at(VALUES | {"env": ["A={A}", "HF_TOKEN={HF_TOKEN}"]}, CODE, on_this_machine)
 
-    assert draft.errors == {"env": "the value of HF_TOKEN was not kept: type it"}
+    assert draft.errors == {"env": "the value of HF_TOKEN was not kept; type it again"}

@@ -141,6 +141,7 @@ def test_an_empty_field_shows_what_holds() -> None:
     profile = Profile("gpu", settings={f: Setting(v, ("pyjob.toml",)) for f, v in said.items()})
     shown = {f["field"]: f["placeholder"] for g in form.describe(profile) for f in g["fields"]}
 
+    assert FIELDS["name"]["placeholder"] == "generated if empty"
     assert FIELDS["memory"]["placeholder"] == "no limit"
     assert FIELDS["backoff_limit"]["placeholder"] == "3"
     assert FIELDS["env"]["placeholder"] == ""
@@ -164,11 +165,11 @@ def test_an_empty_field_shows_what_holds() -> None:
         ({"args": "--name 'x"}, {"args": "No closing quotation; quotes come in pairs"}),
         ({"args": "x\\"}, {"args": "No escaped character"}),
         ({"args": "a\nb"}, {}),
-        ({"image": "--", "args": "--"}, {"image": "'--' is no value: the arguments"}),
-        ({"args": "'a\nb'"}, {"args": "has a line break, but all options are in one line"}),
+        ({"image": "--", "args": "--"}, {"image": "'--' is not a value: arguments"}),
+        ({"args": "'a\nb'"}, {"args": "has a line break, but all options must fit on one line"}),
         ({"env": ["A=1\n2"]}, {"env": "has a line break"}),
         ({"env": ["A=1\u2028"]}, {"env": "has a line break"}),
-        ({"patch": ["spec:\n  a: 1"]}, {"patch": "has a line break, but all options are in one "}),
+        ({"patch": ["spec:\n  a: 1"]}, {"patch": "has a line break, but all options must fit on "}),
         ({"name": "--wait"}, {"name": "'--wait' is not a job name"}),
     ],
 )

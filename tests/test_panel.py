@@ -413,7 +413,7 @@ def test_several_jobs_at_once(panel: Panel, tmp_path: Path) -> None:
     for name in ("one", "two"):
         panel.wait_for(name, "Running")
     answer = panel.act("delete", *uids)
-    assert answer["message"] == "2 jobs are deleted."
+    assert answer["message"] == "2 jobs were deleted."
     for name in ("one", "two"):
         panel.wait_for_none(name)
 
@@ -425,7 +425,7 @@ def test_of_several_jobs_those_that_can_be_are(panel: Panel) -> None:
     answer = panel.act("delete", "no-such-uid", uid)
 
     assert not answer["ok"]
-    assert "not there any more" in answer["message"]
+    assert "no longer exists" in answer["message"]
     panel.wait_for_none("there")
 
 
@@ -475,7 +475,7 @@ def test_one_that_is_gone_cannot_be_compared(panel: Panel) -> None:
     answer = panel.act("compare", panel.run(name="here"), "no-such-uid")
 
     assert not answer["ok"]
-    assert "not there any more" in answer["message"]
+    assert "no longer exists" in answer["message"]
 
 
 # -- the history ---------------------------------------------------------------------------------
@@ -486,6 +486,8 @@ def test_a_deleted_job_stays_in_the_history(panel: Panel) -> None:
     uid = panel.run("print('loss=0.5')\nprint('the last line')\n", name="bygone", workers="1")
     panel.kernel.listen(lambda: panel.row("bygone", "history").get("state") == "Succeeded")
     assert not panel.row("bygone", "history")["gone"]
+    kept = f"import pyjob_magic.history as kept; print(kept.get({uid!r}).log)"
+    panel.kernel.listen(lambda: "the last line" in panel.kernel.run(kept))
     panel.act("delete", uid)
     panel.wait_for_none("bygone")
     panel.kernel.listen(lambda: panel.row("bygone", "history")["gone"])

@@ -408,7 +408,7 @@ def test_a_busy_kernel_is_not_waited_for(open_card: Open) -> None:
 
     shows(card, "step 89999 ")
     assert all(int(line.split()[1]) % 3 == 2 for line in card.lines())
-    expect(card.page.locator(".pj-logstatus")).to_contain_text("only the lines at hand")
+    expect(card.page.locator(".pj-logstatus")).to_contain_text("only the lines of")
     card.page.evaluate("model.wake()")
     expect(card.page.locator(".pj-logstatus")).to_be_empty()
     expect(card.page.locator(".pj-num").last).to_have_text("30000")
@@ -636,7 +636,7 @@ def test_a_card_without_kernel_says_so(open_card: Open) -> None:
     )
 
     expect(card.page.locator(".pj-link")).to_contain_text(
-        "%load_ext pyjob_magic and %pytorchjob show mnist-resnet50 attach again"
+        "Run %load_ext pyjob_magic and %pytorchjob show mnist-resnet50 to reattach"
     )
     suspend = card.page.get_by_role("button", name="Suspend")
     expect(suspend).to_have_attribute("aria-disabled", "true")

@@ -117,7 +117,7 @@ def picture(notebook: Notebook, request: pytest.FixtureRequest) -> Iterator[None
 
 
 def test_from_an_empty_form_to_a_comparison(notebook: Notebook) -> None:
-    """Fill in, mend, preview, submit, watch, make a cell, run it, compare, delete, rerun."""
+    """Fill in, fix, preview, submit, watch, make a cell, run it, compare, delete, rerun."""
     panel = Panel(notebook)
     expect(panel.ready).to_contain_text("missing")
 
@@ -125,7 +125,7 @@ def test_from_an_empty_form_to_a_comparison(notebook: Notebook) -> None:
     panel.fill(name="first", workers="1", cpu="lots")
     wrong = panel.field("cpu").locator(".pj-wrong")
     expect(wrong).to_contain_text("lots")
-    expect(panel.ready).to_contain_text("1 field to mend")
+    expect(panel.ready).to_contain_text("1 field to fix")
     notebook.screenshot("panel-error")
     panel.fill(cpu="1")
     expect(wrong).to_be_hidden()
@@ -192,7 +192,7 @@ def test_what_cannot_be_said_is_shown(notebook: Notebook) -> None:
     panel.fill(name="elsewhere", on="kubernetes")
 
     expect(panel.field("on").locator(".pj-wrong")).to_contain_text("kube")
-    expect(panel.ready).to_contain_text("1 field to mend")
+    expect(panel.ready).to_contain_text("1 field to fix")
     panel.fill(on="local")
     expect(panel.field("on").locator(".pj-wrong")).to_be_hidden()
     expect(panel.ready).to_have_text("Ready to submit.")
@@ -219,7 +219,7 @@ def test_dark_and_narrow(notebook: Notebook) -> None:
     panel = Panel(notebook)
     panel.code(TRAINING)
     panel.fill(name="looks", workers="2", cpu="2", memory="1Gi", image="No Image")
-    expect(panel.ready).to_contain_text("to mend")
+    expect(panel.ready).to_contain_text("to fix")
     try:
         notebook.set_theme("JupyterLab Dark")
         expect(panel.node).to_have_attribute("data-pj-theme", "dark")
@@ -245,7 +245,7 @@ def test_axe_finds_nothing_serious(notebook: Notebook) -> None:
     panel = Panel(notebook)
     panel.code("if x")
     panel.fill(name="No Name", cpu="1")
-    expect(panel.ready).to_contain_text("to mend")
+    expect(panel.ready).to_contain_text("to fix")
     scope = f".jp-Notebook-cell[data-windowed-list-index='{panel.cell}'] .pyjob-panel"
 
     for tab in ("New job", "Jobs", "History"):
@@ -265,7 +265,7 @@ def test_a_notebook_that_is_opened_again(open_notebook: Open) -> None:
     notebook = open_notebook(LOAD)
     notebook.run(0)
     panel = Panel(notebook)
-    note = panel.output.locator(".pyjob", has_text="%pytorchjob panel opens it again")
+    note = panel.output.locator(".pyjob", has_text="Run %pytorchjob panel to reopen it")
     expect(note).to_be_hidden()
     panel.fill(name="kept")
     expect(panel.node.locator(".pj-preview")).to_contain_text("name: kept")

@@ -122,7 +122,7 @@ def test_every_option_has_a_field(open_panel: Open) -> None:
 
 
 def test_a_field_is_checked_while_it_is_typed(open_panel: Open) -> None:
-    """The message stands beside it, a reader hears it, and it goes when it is mended."""
+    """The message stands beside it, a reader hears it, and it goes when it is fixed."""
     panel = open_panel({"source": SOURCE})
     box = panel.input("cpu")
     box.press_sequentially("lots")
@@ -131,7 +131,7 @@ def test_a_field_is_checked_while_it_is_typed(open_panel: Open) -> None:
     expect(wrong).to_have_text("lots is no amount; say 2 or 500m")
     expect(box).to_have_attribute("aria-invalid", "true")
     assert wrong.get_attribute("id") in (box.get_attribute("aria-describedby") or "").split()
-    expect(panel.page.locator(".pj-ready")).to_have_text("1 field to mend")
+    expect(panel.page.locator(".pj-ready")).to_have_text("1 field to fix")
     submit = panel.page.get_by_role("button", name="Submit")
     expect(submit).to_have_attribute("aria-disabled", "true")
     submit.click(force=True)
@@ -213,7 +213,7 @@ def test_a_folded_group_opens_for_an_error(open_panel: Open) -> None:
     expect(policies.locator("summary")).to_have_text("Policies2")
     environment.locator("summary").click()
     panel.input("name").fill("mnist")
-    expect(panel.page.locator(".pj-ready")).to_contain_text("1 field to mend")
+    expect(panel.page.locator(".pj-ready")).to_contain_text("1 field to fix")
     panel.drawn()
     expect(environment).not_to_have_attribute("open", "")
     panel.page.get_by_role("button", name="Variables", exact=True).click()
@@ -409,7 +409,7 @@ def test_code_of_a_cell_follows_the_cell(open_panel: Open) -> None:
     expect(code(panel)).to_have_value("import numpy")
     expect(code(panel)).to_have_attribute("readonly", "")
 
-    panel.page.get_by_role("radio", name="Typed here").click()
+    panel.page.get_by_role("radio", name="Editor").click()
     panel.page.evaluate("model.notebook.edit(0, 'import os')")
     panel.drawn()
     expect(code(panel)).to_have_value("import numpy")
@@ -432,7 +432,7 @@ def test_code_of_a_file(open_panel: Open) -> None:
     """The kernel reads it; where it cannot, its words stay."""
     panel = open_panel()
     panel.page.get_by_role("radio", name="File").click()
-    path = panel.page.get_by_label("Path of a Python file")
+    path = panel.page.get_by_label("Path to a Python file")
     expect(path).to_be_focused()
     path.fill("missing.py")
     path.press("Enter")
@@ -440,7 +440,7 @@ def test_code_of_a_file(open_panel: Open) -> None:
     expect(alert).to_have_text("missing.py: there is no such file")
 
     path.fill("train.py")
-    panel.page.get_by_role("button", name="Read the file").click()
+    panel.page.get_by_role("button", name="Load file").click()
     expect(code(panel)).to_have_value('print("train.py")\n')
     expect(alert).to_have_count(0)
     expect(panel.page.locator(".pj-outcome:visible").first).to_have_text("Loaded from file.")
@@ -449,7 +449,7 @@ def test_code_of_a_file(open_panel: Open) -> None:
 def test_a_page_without_a_notebook_says_so(open_panel: Open) -> None:
     """There are no cells to choose from, and the code can still be typed."""
     panel = open_panel()
-    panel.page.get_by_role("radio", name="Typed here").focus()
+    panel.page.get_by_role("radio", name="Editor").focus()
     panel.page.keyboard.press("ArrowRight")
 
     expect(panel.page.locator(".pj-from")).to_contain_text("choose File")
@@ -553,7 +553,7 @@ def test_as_a_cell(open_panel: Open, own: int | None, at: int) -> None:
     expect(panel.page.locator(".pj-ready")).to_have_text("Ready to submit.")
     panel.page.get_by_role("button", name="As a cell").click()
 
-    expect(panel.page.locator(".pj-side .pj-outcome")).to_contain_text(f"It is cell {at + 1}")
+    expect(panel.page.locator(".pj-side .pj-outcome")).to_contain_text(f"Inserted as cell {at + 1}")
     cells = panel.page.evaluate("model.notebook.cells.map(cell => cell.source)")
     assert cells.index("%%pytorchjob mnist\nprint(1)") == at
     assert len(cells) == 4
@@ -596,7 +596,7 @@ def test_a_panel_without_kernel_says_so(open_panel: Open) -> None:
     panel.input("name").fill("mnist")
 
     expect(panel.page.locator(".pyjob-panel > .pj-link")).to_contain_text(
-        "%load_ext pyjob_magic and %pytorchjob panel open the panel again"
+        "Run %load_ext pyjob_magic and %pytorchjob panel to reopen the panel"
     )
     panel.open("Jobs")
     panel.page.locator(".pj-tbody .pj-tr").first.click()
@@ -631,8 +631,8 @@ def test_few_of_many_rows_are_in_the_page(open_panel: Open) -> None:
         ("Age", lambda row: -row["created"]),
         ("Duration", lambda row: row["started"] and (row["ended"] or NOW) - row["started"]),
         ("Ready", lambda row: row["replicas"][0] / row["replicas"][1]),
-        ("Asks for", lambda row: row["asked"]),
-        ("Who", lambda row: row["who"]),
+        ("Request", lambda row: row["asked"]),
+        ("User", lambda row: row["who"]),
         ("Progress", lambda row: row["progress"]),
     ],
 )
@@ -676,9 +676,7 @@ def test_filtered_by_words_and_states(open_panel: Open) -> None:
     here = [row for row in rows if row["here"] and "bert" in row["name"]]
     expect(panel.table).to_have_attribute("aria-rowcount", str(len(here) + 1))
     panel.page.get_by_label("Filter the jobs").fill("nobody")
-    expect(panel.page.locator(".pj-nothing:visible")).to_have_text(
-        "No row is as the filter wants it."
-    )
+    expect(panel.page.locator(".pj-nothing:visible")).to_have_text("No jobs match the filter.")
 
 
 def test_rows_are_selected_with_the_mouse(open_panel: Open) -> None:
@@ -772,7 +770,7 @@ def test_deleting_asks_once_and_names_how_many(open_panel: Open) -> None:
     panel.page.locator(".pj-tbody input:visible").nth(2).click(modifiers=["Shift"])
     for leave in ("Escape", "Enter"):  # the focus is on Keep
         panel.page.get_by_role("button", name="Delete").click()
-        expect(panel.page.locator(".pj-question")).to_have_text("Delete 3 jobs and the logs?")
+        expect(panel.page.locator(".pj-question")).to_have_text("Delete 3 jobs with all logs?")
         expect(panel.page.get_by_role("button", name="Keep")).to_be_focused()
         panel.page.keyboard.press(leave)
     assert panel.sent("jobs") == []
@@ -790,7 +788,7 @@ def test_actions_for_the_selection(open_panel: Open) -> None:
     panel = open_panel()
     panel.open("Jobs")
     compare = panel.page.get_by_role("button", name="Compare")
-    form = panel.page.get_by_role("button", name="To the form")
+    form = panel.page.get_by_role("button", name="Load into form")
     boxes = panel.page.locator(".pj-tbody input:visible")
     boxes.nth(0).click()
     expect(compare).to_have_attribute("aria-disabled", "true")
@@ -846,7 +844,7 @@ def test_a_job_goes_to_the_form(open_panel: Open) -> None:
     panel = open_panel()
     panel.open("Jobs")
     panel.page.locator(".pj-tbody input:visible").nth(0).click()
-    panel.page.get_by_role("button", name="To the form").click()
+    panel.page.get_by_role("button", name="Load into form").click()
 
     expect(panel.input("name")).to_have_value("loaded")
     assert [(each["what"], each["value"]) for each in panel.sent("load")] == [("job", "uid-0")]
@@ -879,7 +877,8 @@ def test_a_row_of_the_history_can_be_removed(open_panel: Open) -> None:
     panel = open_panel()
     panel.open("History")
     row = panel.page.locator(".pj-tr:visible", has_text="run-5")
-    expect(row).to_contain_text("only here")
+    expect(row).to_contain_text("deleted")
+    expect(panel.page.locator(".pj-tr:visible", has_text="run-1").first).to_contain_text("yes")
     row.locator("input").click()
     panel.page.get_by_role("button", name="Remove").click()
     panel.page.get_by_role("button", name="Remove run-5").click()

@@ -12,7 +12,7 @@ class Charts {
     this.empty = el(
       "p",
       { class: "pj-empty", hidden: true },
-      "No metrics yet: lines such as loss=0.5, or objects of JSON, become charts.",
+      "No metrics yet. Printed lines such as loss=0.5, or JSON objects, become charts.",
     );
     this.node = el("div", {}, this.legend, this.grid, this.empty, this.note);
   }

@@ -15,7 +15,7 @@ function download(kernel, view, tell) {
           save(new Blob(texts, { type: "text/plain" }), name);
           tell("");
         },
-        () => tell("the download came damaged; try again"),
+        () => tell("the download was damaged; try again"),
       );
       return false;
     },

@@ -35,7 +35,7 @@ class Head {
     say(this.place, [head.target, head.namespace].filter(Boolean).join(" / "));
     this.#state(head.gone ? "Deleted" : head.state, head.gone ? "idle" : head.tone);
     this.actions.render(head.actions ?? [], live, head.name);
-    const lost = `No kernel is attached: this is what was last known. %load_ext pyjob_magic and ${head.open_command} attach again.`;
+    const lost = `No kernel is attached; this is the last known state. Run %load_ext pyjob_magic and ${head.open_command} to reattach.`;
     say(this.link, live ? head.status : lost);
     this.#why(head.diagnosis, theme);
     this.#notes(head.notes ?? []);

@@ -21,7 +21,7 @@ class Kernel {
   get silence() {
     return this.live
       ? "The kernel is busy until the running cell ends"
-      : "There is no kernel to ask";
+      : "No kernel is attached";
   }
 
   /** Note whether there is a kernel: one that says something is there. */

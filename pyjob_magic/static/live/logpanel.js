@@ -149,8 +149,8 @@ class LogPanel {
     pressed(this.wrap, list.wrap);
     say(this.pause.lastChild, source.held ? `Paused, +${count(source.news)} new` : "Pause");
     const { silence } = this.card.kernel;
-    const makeshift = `${silence}: of ${source.view} only the lines at hand are shown.`;
-    const busy = `${silence}: lines are missing here.`;
+    const makeshift = `${silence}; only the lines of ${source.view} loaded so far are shown.`;
+    const busy = `${silence}; some lines are missing.`;
     const notes = [
       source.makeshift ? source.late && makeshift : source.late && busy,
       source.note,

@@ -11,7 +11,7 @@ class Replicas {
     this.list = el("div", {
       class: "pj-replicas",
       role: "listbox",
-      "aria-label": "Replicas; one chosen shows its log",
+      "aria-label": "Replicas; choose one to see its log",
       onkeydown: (event) => this.#pressed(event),
     });
     this.summary = el("div", { class: "pj-summaryline" });
@@ -96,7 +96,7 @@ class Replicas {
   #describe(i = this.replicas.findIndex((replica) => replica.name === this.view)) {
     this.detail.hidden = this.replicas.length <= WORDY;
     const replica = this.replicas[i];
-    say(this.detail, replica ? described(replica) : "Choose a replica to see its log alone.");
+    say(this.detail, replica ? described(replica) : "Choose a replica to see only its log.");
   }
 
   #chosen(i) {

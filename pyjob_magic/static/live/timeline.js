@@ -9,7 +9,7 @@ const KINDS = {
   succeeded: "run, succeeded",
   failed: "run, failed",
   stopped: "run, stopped",
-  backoff: "waits to restart",
+  backoff: "waiting to restart",
 };
 const TICK = "M0-5v10";
 const MARKS = {

@@ -4,7 +4,7 @@
 // are left alone.
 
 const BATCH = {
-  open: { label: "Open", doing: "Opening", icon: "open", least: 1, title: "Show the cards below" },
+  open: { label: "Open", doing: "Opening", icon: "open", least: 1, title: "Show their cards below" },
   compare: {
     label: "Compare",
     doing: "Comparing",
@@ -35,15 +35,15 @@ const BATCH = {
     doing: "Submitting",
     icon: "rerun",
     least: 1,
-    title: "Submit the same once more",
+    title: "Submit the same jobs again",
   },
   load: {
-    label: "To the form",
+    label: "Load into form",
     doing: "Loading",
     icon: "form",
     least: 1,
     most: 1,
-    title: "Put what was said into the form",
+    title: "Fill in the form with this job",
   },
   delete: {
     label: "Delete",
@@ -51,14 +51,14 @@ const BATCH = {
     icon: "trash",
     least: 1,
     title: "Delete the jobs, their replicas and logs",
-    asks: (what) => `Delete ${what} and the logs?`,
+    asks: (what) => `Delete ${what} with all logs?`,
   },
   remove: {
     label: "Remove",
     doing: "Removing",
     icon: "trash",
     least: 1,
-    title: "Forget them here; what is on a cluster stays",
+    title: "Remove them from this list; the cluster keeps its jobs",
     asks: (what) => `Remove ${what} from the history?`,
   },
 };
@@ -73,7 +73,7 @@ class Batch {
     this.buttons = el("div", {
       class: "pj-buttons",
       role: "group",
-      "aria-label": "With the selected rows",
+      "aria-label": "Actions for the selected rows",
     });
     this.node = el("div", { class: "pj-batch" }, this.chosen, this.buttons);
   }

@@ -53,7 +53,7 @@ class Board {
     this.table.set(wanted, this.#about(rows));
     say(this.note, note);
     this.none.hidden = wanted.length > 0;
-    say(this.none, rows.length ? "No row is as the filter wants it." : this.nothing);
+    say(this.none, rows.length ? "No jobs match the filter." : this.nothing);
     this.#selected();
   }
 
@@ -101,7 +101,7 @@ const JOBS = {
   columns: JOB_COLUMNS,
   sort: { key: "created", down: false },
   actions: ["open", "compare", "suspend", "resume", "rerun", "load", "delete"],
-  empty: "No jobs yet. What is submitted shows up here.",
+  empty: "No jobs yet. Jobs you submit appear here.",
 };
 const HISTORY = {
   trait: "history",
@@ -111,5 +111,5 @@ const HISTORY = {
   sort: { key: "submitted", down: true },
   search: true,
   actions: ["open", "compare", "rerun", "load", "remove"],
-  empty: "Nothing yet. What is submitted from here is kept, also when the cluster has deleted it.",
+  empty: "No history yet. Jobs submitted from here stay in it after the cluster has deleted them.",
 };

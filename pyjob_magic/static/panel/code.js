@@ -1,21 +1,21 @@
 // Where the code comes from: it is typed here, or it is a cell's, a file's, or that of a name.
 
 const ORIGINS = [
-  { key: "text", title: "Typed here" },
+  { key: "text", title: "Editor" },
   { key: "cell", title: "Cell" },
   {
     key: "file",
     title: "File",
-    label: "Path of a Python file or a notebook",
+    label: "Path to a Python file",
     placeholder: "train.py",
-    load: "Read the file",
+    load: "Load file",
   },
   {
     key: "name",
-    title: "Name",
-    label: "Name of a function or a text of this notebook",
+    title: "Function",
+    label: "Name of a function or string in this notebook",
     placeholder: "train",
-    load: "Take its code",
+    load: "Load code",
   },
 ];
 const MAGIC = /^%%pytorchjob\b/;
@@ -127,7 +127,7 @@ class Code {
         el(
           "p",
           { class: "pj-hint" },
-          "This page does not show the panel the notebook. Save it and choose File.",
+          "The cells of the notebook cannot be read on this page. Save the code to a file and choose File.",
         ),
       );
     if (!this.notebook.shared) this.editor.lock(false);
@@ -142,7 +142,7 @@ class Code {
     const { value } = this.select;
     put(
       this.select,
-      el("option", { value: "" }, this.cells.length ? "Choose a cell" : "No cell has code"),
+      el("option", { value: "" }, this.cells.length ? "Choose a cell" : "No code cells"),
       this.cells.map(({ id, number, first }) =>
         el("option", { value: id }, `${number}: ${first.slice(0, 80)}`),
       ),
@@ -155,7 +155,7 @@ class Code {
     if (!cell) return;
     if (MAGIC.test(cell.source)) return void this.#load("cell", cell.source);
     this.#take(cell.source);
-    this.said.tell("Follows the cell. To change it here, choose Typed here.");
+    this.said.tell("Follows the cell. To edit the code here, choose Editor.");
   }
 
   #take(source) {

@@ -60,7 +60,7 @@ const JOB_COLUMNS = [
   }),
   worded({
     key: "asked",
-    title: "Asks for",
+    title: "Request",
     track: "minmax(110px, 1.4fr)",
     from: 860,
     value: (row) => row.asked,
@@ -68,7 +68,7 @@ const JOB_COLUMNS = [
   }),
   worded({
     key: "who",
-    title: "Who",
+    title: "User",
     track: "minmax(70px, 0.8fr)",
     from: 940,
     value: (row) => row.who,
@@ -97,7 +97,7 @@ const HISTORY_COLUMNS = [
   { ...NAME, draw: (row) => NAME.draw(row, {}) },
   worded({
     key: "target",
-    title: "Where",
+    title: "Target",
     track: "minmax(110px, 1.2fr)",
     from: 640,
     value: (row) => `${row.target} / ${row.namespace}`,
@@ -114,7 +114,7 @@ const HISTORY_COLUMNS = [
   }),
   worded({
     key: "duration",
-    title: "Took",
+    title: "Duration",
     track: "92px",
     from: 860,
     number: true,
@@ -123,11 +123,11 @@ const HISTORY_COLUMNS = [
   }),
   worded({
     key: "gone",
-    title: "Kept",
+    title: "In cluster",
     track: "96px",
     from: 750,
     value: (row) => (row.gone ? 1 : 0),
-    text: (row) => (row.gone ? "only here" : "also there"),
+    text: (row) => (row.gone ? "deleted" : "yes"),
   }),
 ];
 

@@ -16,7 +16,7 @@ class Editor {
       autocapitalize: "off",
       autocorrect: "off",
       spellcheck: "false",
-      "aria-label": "Code of the job, in Python. Tab indents; Escape, then Tab goes on.",
+      "aria-label": "Python code of the job. Tab indents; to leave, press Escape, then Tab.",
       oninput: () => this.#typed(),
       onkeydown: (event) => this.#pressed(event),
       onscroll: () => this.#scrolled(),

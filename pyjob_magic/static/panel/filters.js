@@ -19,7 +19,7 @@ class Filters {
     this.chips = el("div", { class: "pj-chips", role: "group", "aria-label": "States" });
     this.here = button("cell", "From here", () => this.#own(!this.own), {
       class: "pj-chip",
-      title: "Only what was submitted from here",
+      title: "Only jobs submitted from here",
     });
     this.#own(false);
     this.node = el(

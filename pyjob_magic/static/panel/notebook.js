@@ -40,8 +40,8 @@ class Notebook {
     const at = own < 0 ? shared.cells.length : own + 1;
     shared.insertCell(at, { cell_type: "code", source, metadata: {} });
     return own < 0
-      ? `It is cell ${at + 1}, the last one.`
-      : `It is cell ${at + 1}, below the panel.`;
+      ? `Inserted as cell ${at + 1}, at the end.`
+      : `Inserted as cell ${at + 1}, below the panel.`;
   }
 
   /** Return the place of the cell with the panel in its output, -1 if none shows it. */

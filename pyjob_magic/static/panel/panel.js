@@ -168,7 +168,7 @@ class Panel {
   }
 }
 
-const LOST = "No kernel is attached: %load_ext pyjob_magic and %pytorchjob panel open the panel again.";
+const LOST = "No kernel is attached. Run %load_ext pyjob_magic and %pytorchjob panel to reopen the panel.";
 
 function render({ model, el: place }) {
   const root = el("article", {

@@ -16,7 +16,7 @@ class Preview {
     );
     this.command = el("code", {
       tabindex: "0",
-      "aria-label": "The line of a cell that does the same",
+      "aria-label": "First line of the equivalent cell",
     });
     this.commandBox = el(
       "div",
@@ -58,7 +58,7 @@ class Preview {
     else
       put(
         this.lines,
-        el("span", { class: "pj-dim" }, "Appears as soon as all that is said can be."),
+        el("span", { class: "pj-dim" }, "Appears once all fields are valid."),
       );
   }
 }

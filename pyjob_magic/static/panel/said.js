@@ -1,6 +1,6 @@
 // A line that says what came of an action, until that is over: errors are alerts, and stay longer.
 
-const SLOW = "The kernel may be busy with a cell, or the server be slow"; // no answer for a second
+const SLOW = "The kernel may be busy running a cell, or the server may be slow"; // no answer for a second
 
 class Said {
   constructor() {

@@ -8,7 +8,7 @@ class Summary {
     this.preview = new Preview();
     this.said = new Said();
     this.busy = el("p", { class: "pj-hint", role: "status" });
-    this.problems = el("ul", { class: "pj-problems", "aria-label": "To be mended", hidden: true });
+    this.problems = el("ul", { class: "pj-problems", "aria-label": "To fix", hidden: true });
     this.state = el("p", { class: "pj-ready", role: "status" });
     this.submit = button("send", "Submit", () => this.#submit(), { class: "pj-button pj-main" });
     this.server = button("server", "Check with the server", () => this.#server());
@@ -52,7 +52,7 @@ class Summary {
     const { found, late } = this.draft;
     this.totals.render(found.totals ?? [], found.place ?? "");
     this.preview.render(found);
-    say(this.busy, late ? `${this.kernel.silence}: what is shown is of before.` : "");
+    say(this.busy, late ? `${this.kernel.silence}; what is shown is out of date.` : "");
     this.wrong = problemsOf(found, titles);
     this.missing = found.missing ?? [];
     const known = found.revision !== undefined;
@@ -148,7 +148,7 @@ function problemsOf({ errors = {}, source_error: code }, titles) {
 
 function standing(wrong, missing) {
   const parts = [
-    wrong && `${counted(wrong, "field")} to mend`,
+    wrong && `${counted(wrong, "field")} to fix`,
     missing.length && `still missing: ${missing.join(", ")}`,
   ].filter(Boolean);
   const text = parts.join("; ") || "Ready to submit.";

@@ -1,4 +1,4 @@
-// What the job asks for in all, beside what is left of it.
+// What the job requests in total, beside what is left of it.
 
 class Totals {
   constructor() {
@@ -6,8 +6,8 @@ class Totals {
     this.place = el("p", { class: "pj-placeline" });
     this.node = el(
       "section",
-      { class: "pj-box", "aria-label": "Asked for in all" },
-      el("h4", {}, "Asked for in all"),
+      { class: "pj-box", "aria-label": "Total request" },
+      el("h4", {}, "Total request"),
       this.place,
       this.list,
     );
@@ -20,7 +20,7 @@ class Totals {
     say(this.place, place ? `on ${place}` : "");
     put(
       this.list,
-      totals.length ? totals.map(totalRow) : el("li", { class: "pj-dim" }, "No limits are said."),
+      totals.length ? totals.map(totalRow) : el("li", { class: "pj-dim" }, "No limits set"),
     );
   }
 }
