@@ -8,6 +8,7 @@ from typing import Any
 
 from pyjob_magic import _form
 from pyjob_magic.connection import Connection
+from pyjob_magic.edits import ACCELERATOR
 from pyjob_magic.errors import (
     OptionError,
     PyJobError,
@@ -73,6 +74,7 @@ class Draft:
             "yaml": "",
             "marked": [],
             "totals": [],
+            "free": [],
             "place": "",
         }
         if self.manifest and self.plain and self.connection:
@@ -81,8 +83,19 @@ class Draft:
             told["marked"] = _form.differing(yaml, _shown(self.plain))
             totals = _form.totals(self.manifest.job)
             told["totals"] = [each | {"left": left.get(each["resource"])} for each in totals]
+            asked = {each["resource"] for each in totals}
+            told["free"] = [
+                {"resource": resource, "left": amount}
+                for resource, amount in left.items()
+                if resource not in asked and _worth_saying(resource)
+            ]
             told["place"] = f"{self.connection.place}, namespace {self.connection.namespace}"
         return told
+
+
+def _worth_saying(resource: str) -> bool:
+    """Whether people choose how much of it they want: a quota limits much else."""
+    return resource in ("cpu", "memory") or bool(ACCELERATOR.search(resource))
 
 
 def _shown(manifest: Manifest) -> str:

@@ -115,7 +115,7 @@ class Panel:
         self._left: dict[str, str] = {}
         self._changed = threading.Event()
         self._problem = ""  # with what is said in the form
-        self._named: tuple[str, Connection | None] = ("", None)  # in the form, as far as is known
+        self._looked: tuple[Draft, Mapping[str, Any], int] = (Draft(), {}, 0)  # what was told last
         self._text = ""  # what the history is searched for
         self._renew()
         self._widget = PanelWidget(
@@ -187,24 +187,32 @@ class Panel:
         if draft.connection:
             self._move_soon(draft.connection)
         self._tell(draft, values, revision)
-        self._named = (str(values.get("name") or ""), draft.connection)
         self._tell_taken()
         return draft
 
     def _tell_taken(self) -> None:
         """Say whether a job has the name in the form already, and which one is free."""
-        (name, connection), board = self._named, self._board
-        if board is None or (connection and connection.client is not board.client):
+        (draft, values, _), board = self._looked, self._board
+        elsewhere = draft.connection and board and draft.connection.client is not board.client
+        if board is None or elsewhere:
             self._set(taken=None)
         else:
+            name = str(values.get("name") or "")
             free = board.free_name(name)
             self._set(taken=None if free == name else {"name": name, "free": free})
 
     def _tell(self, draft: Draft, values: Mapping[str, Any], revision: int) -> None:
-        told = draft.told(self._left) | {"revision": revision, "line": _line(values)}
-        news = {} if draft.problem == self._problem else {"status": draft.problem}
-        self._problem = draft.problem
-        self._set(checked=told, **news)
+        with self._lock:
+            self._looked = (draft, values, revision)
+            told = draft.told(self._left) | {"revision": revision, "line": _line(values)}
+            news = {} if draft.problem == self._problem else {"status": draft.problem}
+            self._problem = draft.problem
+            self._set(checked=told, **news)
+
+    def _tell_again(self) -> None:
+        """Tell what was found of the form, beside what is known now."""
+        with self._lock:
+            self._tell(*self._looked)
 
     def _build(self, options: CellOptions, source: str) -> tuple[Connection, Manifest]:
         line = _form.line(_form.values_of(options))
@@ -246,7 +254,7 @@ class Panel:
         """Put what the server says of an option beside its field."""
         by_option: Mapping[str, str] = {}
         if isinstance(error, ExistsError):
-            name, _ = self._named
+            name = str(asked["values"].get("name") or "")
             free = self._board.free_name(name) if self._board else name
             # The server may know of it before it is told of here.
             self._set(taken={"name": name, "free": next_name(name, ()) if free == name else free})
@@ -420,6 +428,7 @@ class Panel:
         with self._moving:
             if self._place == (connection.client, connection.profile):
                 self._left = left
+                self._tell_again()
 
     def _follow(self, client: Client | None) -> None:
         """Follow the jobs of a place instead of those that are followed; of none if it is None."""

@@ -126,6 +126,18 @@ def test_totals_stand_beside_what_is_left() -> None:
     assert (totals["memory"]["total"], totals["memory"]["left"]) == ("12Gi", None)
 
 
+def test_without_limits_it_is_said_what_is_left() -> None:
+    """Of what people choose amounts of; where there is a limit, that stands beside it."""
+    left = {"cpu": "7", "memory": "20Gi", "pods": "90", "nvidia.com/gpu": "2"}
+    draft = look_at({"name": "mnist", "memory": "4Gi"}, CODE, on_this_machine)
+
+    assert told(draft, **left)["free"] == [
+        {"resource": "cpu", "left": "7"},
+        {"resource": "nvidia.com/gpu", "left": "2"},
+    ]
+    assert told(draft)["free"] == []
+
+
 def test_a_manifest_of_any_length_is_cut() -> None:
     values = VALUES | {"env": [f"TEXT_{n}={'x' * 1000}" for n in range(300)]}
 

@@ -182,6 +182,16 @@ def test_what_this_machine_has_left_stands_beside_the_totals(panel: Panel) -> No
     )
 
 
+def test_without_limits_this_machine_says_what_it_has(kernel: Kernel) -> None:
+    """As soon as that is known, though nothing is typed."""
+    opened = Panel(kernel)
+
+    opened.kernel.listen(
+        lambda: {"cpu", "memory"} <= {row["resource"] for row in opened.state["checked"]["free"]}
+    )
+    assert opened.state["checked"]["totals"] == []
+
+
 def test_without_code_nothing_is_submitted(panel: Panel) -> None:
     assert panel.check(" \n", name="empty")["missing"] == ["the code"]
 

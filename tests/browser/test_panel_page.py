@@ -471,6 +471,16 @@ def test_totals_and_what_is_left(open_panel: Open) -> None:
     assert widths == ["100%", "37.5%"]
 
 
+def test_what_is_left_is_said_without_limits(open_panel: Open) -> None:
+    panel = open_panel({"source": SOURCE})
+    rows = panel.page.locator(".pj-totals li")
+    expect(panel.page.locator(".pj-ready")).to_have_text("Ready to submit.")
+    free = [{"resource": "cpu", "left": "6"}, {"resource": "memory", "left": "20Gi"}]
+    panel.set(checked=panel.get("checked") | {"totals": [], "free": free})
+
+    expect(rows).to_have_text(["No limits set", "cpu6 left", "memory20Gi left"])
+
+
 def test_the_preview_marks_what_differs(open_panel: Open) -> None:
     """Lines that the profile would not give are marked; YAML and line can be copied."""
     panel = open_panel({"source": SOURCE, "values": {"name": "mnist", "workers": "2"}})

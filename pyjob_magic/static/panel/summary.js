@@ -50,7 +50,7 @@ class Summary {
   /** Show what was found; `titles` are the names of the fields. */
   render(titles) {
     const { found, late } = this.draft;
-    this.totals.render(found.totals ?? [], found.place ?? "");
+    this.totals.render(found.totals ?? [], found.free ?? [], found.place ?? "");
     this.preview.render(found);
     say(this.busy, late ? `${this.kernel.silence}; what is shown is out of date.` : "");
     this.wrong = problemsOf(found, titles);

@@ -13,14 +13,16 @@ class Totals {
     );
   }
 
-  render(totals, place) {
-    const drawn = JSON.stringify([totals, place]);
+  /** Show what is requested, and what there is of the rest. */
+  render(totals, free, place) {
+    const drawn = JSON.stringify([totals, free, place]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     say(this.place, place ? `on ${place}` : "");
     put(
       this.list,
       totals.length ? totals.map(totalRow) : el("li", { class: "pj-dim" }, "No limits set"),
+      free.map(freeRow),
     );
   }
 }
@@ -45,6 +47,16 @@ function totalRow({ resource, each, replicas, total, left }) {
         { class: over ? "pj-over" : "pj-dim" },
         over ? `more than the ${left} left` : `of ${left} left`,
       ),
+  );
+}
+
+/** Return what is left of a resource that has no limit in this job. */
+function freeRow({ resource, left }) {
+  return el(
+    "li",
+    { class: "pj-free" },
+    el("span", { class: "pj-resource" }, resource),
+    el("span", { class: "pj-amount" }, `${left} left`),
   );
 }
 
