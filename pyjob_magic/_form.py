@@ -61,7 +61,7 @@ _FOLDED = {
     "When run as a cell": ("wait", "follow", "dry_run", "out_job"),
 }
 _LABELS = {
-    "nproc_per_node": "Processes per replica",
+    "nproc_per_node": "Processes",
     "cpu": "CPUs",
     "gpus": "GPUs",
     "gpu_resource": "GPU resource",

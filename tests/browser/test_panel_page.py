@@ -1097,6 +1097,18 @@ def test_it_fits_its_width(open_panel: Open, width: int) -> None:
         assert beyond == []
 
 
+@pytest.mark.parametrize("width", [400, 900, 1200])
+def test_flags_can_be_read(open_panel: Open, width: int) -> None:
+    """None is cut; in a narrow panel all fields are as wide as it is."""
+    panel = open_panel(width=width)
+    panel.page.locator("summary").evaluate_all("nodes => nodes.forEach(node => node.click())")
+    cut = "nodes => nodes.filter(node => node.scrollWidth > node.clientWidth).length"
+    assert panel.page.locator(".pj-flag:visible").count() == len(options(CellOptions)) + 1
+    assert panel.page.locator(".pj-flag").evaluate_all(cut) == 0
+    wide = panel.page.locator(".pj-option").evaluate_all("nodes => nodes.map(n => n.clientWidth)")
+    assert (len({*wide}) == 1) == (width == 400)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("kind", ["filled", "wrong"])
 def test_axe_finds_nothing_serious(open_panel: Open, theme: str, kind: str) -> None:
