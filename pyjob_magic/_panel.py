@@ -130,7 +130,6 @@ class Panel:
             cards=[],
             compared=None,
         )
-        self._widget.observe(self._forget_cards, "cards")
 
     def display(self, job: Job | None = None) -> None:
         """Put the panel under the cell that runs, filled in with a job if there is one."""
@@ -165,6 +164,7 @@ class Panel:
                 "load": self._load,
                 "jobs": self._act_on_jobs,
                 "history": self._act_on_history,
+                "close": self._close_card,
                 "visible": self._note_visibility,
             }
             answers[asked["do"]](asked)
@@ -590,11 +590,13 @@ class Panel:
             self._cards[name] = card
             self._set(cards=[name, *self._widget.cards])
 
-    def _forget_cards(self, change: Any) -> None:
-        """Close the cards that somebody has taken away; their jobs go on."""
+    def _close_card(self, asked: Json) -> None:
+        """Show a card no longer; its job goes on."""
         with self._lock:
-            for name in {*self._cards} - {*change["new"]}:
-                self._cards.pop(name).close()
+            card = self._cards.pop(str(asked["card"]), None)
+            self._set(cards=[name for name in self._widget.cards if name != asked["card"]])
+        if card is not None:
+            card.close()
 
     def _show_history(self) -> None:
         try:

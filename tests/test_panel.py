@@ -458,6 +458,23 @@ def test_a_row_opens_its_card(panel: Panel) -> None:
     panel.wait_for_card("opened", "Succeeded")
 
 
+def test_a_card_is_closed_while_another_one_opens(panel: Panel) -> None:
+    """None is lost."""
+    first, second = (panel.run(name=name) for name in ("first", "second"))
+    before = [*panel.state["cards"]]
+    assert len(before) == 2
+
+    panel.kernel.send(panel.id, do="jobs", id=0, action="open", uids=[first, second])
+    for card in before:
+        panel.kernel.send(panel.id, do="close", card=card)
+
+    panel.kernel.listen(
+        lambda: len(panel.state["cards"]) == 2 and not {*before} & {*panel.state["cards"]}
+    )
+    panel.kernel.send(panel.id, do="close", card="no-such-card")
+    assert panel.check(name="after")["errors"] == {}
+
+
 def test_jobs_beside_each_other(panel: Panel) -> None:
     """Their options, their code, and what they have measured, in one chart."""
     uids = []

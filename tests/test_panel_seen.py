@@ -89,9 +89,7 @@ def test_a_card_that_is_taken_away_is_not_followed(kernel: Kernel) -> None:
     kernel.listen(lambda: kernel.widgets[panel].state["cards"])
     assert threads(kernel, "pyjob-card") != []
 
-    data = {"method": "update", "state": {"cards": []}, "buffer_paths": []}
-    message = kernel.client.session.msg("comm_msg", {"comm_id": panel, "data": data})
-    kernel.client.shell_channel.send(message)
+    kernel.send(panel, do="close", card=kernel.widgets[panel].state["cards"][0])
 
     eventually(lambda: threads(kernel, "pyjob-card", "pyjob-logs") == [])
     assert kernel.run("print(jobs().get('long').state)").strip() == "Running"

@@ -136,6 +136,7 @@ class FakePanelModel {
       load: () => this.load(message, tell),
       jobs: () => this.act(message, tell),
       history: () => this.act(message, tell),
+      close: () => this.hear("cards", this.traits.cards.filter((id) => id !== message.card)),
       visible: () => {},
     };
     answers[message.do]();

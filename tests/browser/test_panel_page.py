@@ -949,7 +949,10 @@ def test_a_new_card_comes_into_sight(open_panel: Open) -> None:
 
 
 def test_cards_can_be_closed(open_panel: Open) -> None:
-    """Their widgets are removed, and the kernel is told; one that cannot be shown says so."""
+    """The kernel, which may add one at the same time, is asked to; their widgets are removed.
+
+    One that cannot be shown says so.
+    """
     panel = open_panel({"cards": ["one", "lost"]})
     expect(panel.page.get_by_role("alert")).to_have_text(
         "The card could not be shown: widget model not found"
@@ -959,10 +962,14 @@ def test_cards_can_be_closed(open_panel: Open) -> None:
     expect(places).to_have_count(3)
     expect(places.first).to_have_text("card of two")
 
+    panel.page.evaluate("model.busy = true")
     panel.page.get_by_role("button", name="Close the card").first.click()
     expect(places).to_have_count(2)
     assert panel.page.evaluate("model.widget_manager.removed") == ["two"]
-    assert panel.page.evaluate("model.saved.at(-1)") == {"cards": ["one", "lost"]}
+    panel.page.evaluate("model.wake()")
+    eventually(lambda: panel.get("cards") == ["one", "lost"])
+    assert [each["card"] for each in panel.sent("close")] == ["two"]
+    assert panel.page.evaluate("model.saved") == []
 
 
 # How it behaves on a page.

@@ -4,12 +4,15 @@ class Cards {
   constructor(panel) {
     this.panel = panel;
     this.cards = new Map(); // model id -> {node, view}
+    this.closed = new Set(); // whose end the kernel may not have told yet
     this.opened = false; // whether those that were there from the start are shown
     this.node = el("section", { class: "pj-cards", "aria-label": "Cards" });
   }
 
   /** Show the cards of these models, the newest first. */
-  render(ids) {
+  render(told) {
+    this.ids = told;
+    const ids = told.filter((id) => !this.closed.has(id));
     for (const [id, card] of this.cards) if (!ids.includes(id)) this.#drop(id, card);
     for (const id of ids) if (!this.cards.has(id)) this.#show(id, this.opened);
     this.opened = true;
@@ -60,12 +63,10 @@ class Cards {
     }
   }
 
-  /** Take a card away, here and where the panel is shown again. */
+  /** Ask the kernel to take a card away: it may be adding one at this moment. */
   #close(id) {
-    const { model } = this.panel;
-    this.panel.keep(
-      "cards",
-      (model.get("cards") ?? []).filter((each) => each !== id),
-    );
+    this.closed.add(id); // here at once: the kernel may be busy
+    this.render(this.ids);
+    this.panel.kernel.tell({ do: "close", card: id });
   }
 }
