@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from pyjob_magic._live import LiveCard
+    from pyjob_magic._panel import Panel
 
 T = TypeVar("T")
 
@@ -65,6 +66,7 @@ class Commands:
         self._profile: str | None = None
         self._connections: dict[tuple[str | None, ...], Connection] = {}
         self._warned: set[str] = set()
+        self._panel: Panel | None = None  # the one that was opened last
 
     def connection(
         self,
@@ -207,8 +209,15 @@ class Commands:
         card.display()
         return card
 
-    def card_of(self, job: Job, first: Card, *, interactive: bool) -> LiveCard:
-        """Return the live card of a job, which is still to be shown."""
+    def card_of(
+        self,
+        job: Job,
+        first: Card,
+        *,
+        interactive: bool,
+        open_panel: Callable[[Job | PastJob], str] | None = None,
+    ) -> LiveCard:
+        """Return the live card of a job, which is still to be shown; see there."""
         from pyjob_magic._live import LiveCard
         from pyjob_magic._monitor import Monitor
 
@@ -216,14 +225,22 @@ class Commands:
             Monitor(job, first),
             self._shell.display_pub,
             interactive=interactive,
-            open_panel=self.embed_panel,
+            open_panel=open_panel or self.embed_panel,
         )
 
     def embed_panel(self, job: Job | PastJob) -> str:
-        """Fill a panel in with a job for somebody who shows it; return the id of its widget."""
+        """Fill in the panel that was opened last, or a new one; return the id of its widget.
+
+        Whoever asks shows it where it is not shown already.
+        """
+        if self._panel is None or not self._panel.alive:
+            self._panel = self._new_panel()
+        return self._panel.embed(job)
+
+    def _new_panel(self) -> Panel:
         from pyjob_magic._panel import Panel
 
-        return Panel(self, self._shell).embed(job)
+        return Panel(self, self._shell)
 
     def _assign(self, name: str, value: object) -> None:
         self._shell.user_ns[name] = value
@@ -387,9 +404,8 @@ class Commands:
         """
         if not hasattr(self._shell, "kernel"):
             raise OptionError("%pytorchjob panel", "needs a notebook; a terminal has no forms")
-        from pyjob_magic._panel import Panel
-
-        Panel(self, self._shell).display(job)
+        self._panel = self._new_panel()
+        self._panel.display(job)
 
     def history(
         self,

@@ -345,7 +345,7 @@ class LiveCard:
         opened = self._open_panel(self._monitor.job)
         with self._send_lock:
             self._widget.panel = opened
-        return "is in the panel below"
+        return "is in the form of the panel"
 
     def _wait(self) -> str:
         status = self.wait()

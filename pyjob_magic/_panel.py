@@ -130,6 +130,7 @@ class Panel:
             cards=[],
             compared=None,
         )
+        self._widget.on_msg(self._hear)
 
     def display(self, job: Job | None = None) -> None:
         """Put the panel under the cell that runs, filled in with a job if there is one."""
@@ -138,16 +139,24 @@ class Panel:
         self._shell.display_pub.publish(view_of(self._widget))
 
     def embed(self, job: Job | PastJob) -> str:
-        """Fill the panel in with a job for somebody who shows it; return the id of its widget."""
+        """Fill the panel in with a job; return the id of its widget.
+
+        Where it is shown already, it comes into sight there; else whoever asks shows it.
+        """
         self._fill_in(job)
+        self._widget.send({"is": "filled"})
         return str(self._widget.model_id)
+
+    @property
+    def alive(self) -> bool:
+        """Whether nobody has closed its widget."""
+        return self._widget.comm is not None
 
     def _fill_in(self, job: Job | PastJob | None) -> None:
         values, source = self._said_of(job) if job else ({}, "")
         self._set(values=values, source=source)
-        self._look(values, source, revision=0)
+        self._look(values, source, revision=self._looked[2])
         self._show_history()
-        self._widget.on_msg(self._hear)
         self._keep()
 
     # -- what the front end says ------------------------------------------------------------------
@@ -565,7 +574,7 @@ class Panel:
             PastMonitor(past, partial(self._rerun, past)),
             self._shell.display_pub,
             interactive=True,
-            open_panel=None if past.source is None else self._commands.embed_panel,
+            open_panel=None if past.source is None else self.embed,
         )
 
     def _job(self, uid: str) -> Job:
@@ -582,7 +591,8 @@ class Panel:
     def _open_job(self, job: Job, first: Card | None = None) -> None:
         """Show the live card of a job below the panel."""
         first = first or Card(job.manifest, job.place)
-        self._open_card(self._commands.card_of(job, first, interactive=True))
+        card = self._commands.card_of(job, first, interactive=True, open_panel=self.embed)
+        self._open_card(card)
 
     def _open_card(self, card: LiveCard) -> None:
         with self._lock:

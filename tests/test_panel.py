@@ -537,7 +537,7 @@ def test_a_deleted_job_stays_in_the_history(panel: Panel) -> None:
 
 
 def test_the_card_of_a_deleted_job_runs_it_again(panel: Panel) -> None:
-    """And becomes the card of that; or its code and options come back into a form."""
+    """And becomes the card of that; or its code and options come back into the form above."""
     uid = panel.run(name="gone", workers="1", env=["LR=0.1"])
     panel.act("delete", uid)
     panel.wait_for_none("gone")
@@ -546,14 +546,39 @@ def test_the_card_of_a_deleted_job_runs_it_again(panel: Panel) -> None:
 
     answer, _ = panel.kernel.ask(card, do="act", action="panel", id=1)
     assert answer["ok"], answer
-    form = panel.kernel.widgets[panel.card()["panel"]].state
-    assert form["values"] == {"name": "gone", "workers": "1", "env": ["LR=0.1"]}
-    assert form["source"] == CODE
+    assert panel.card()["panel"] == panel.id
+    assert panel.state["values"] == {"name": "gone", "workers": "1", "env": ["LR=0.1"]}
+    assert panel.state["source"] == CODE
+    assert {"is": "filled"} in [each for each, _ in panel.kernel.widgets[panel.id].said]
 
     answer, _ = panel.kernel.ask(card, do="act", action="rerun", id=2)
     assert answer["message"] == "runs again as gone-2"
     panel.wait_for_card("gone-2", "Succeeded")
     assert "delete" in panel.card()["head"]["actions"]
+
+
+def test_a_card_fills_in_the_panel_that_was_opened_last(panel: Panel) -> None:
+    """A new one only where there is none; of two it is the newer one."""
+    panel.kernel.run("%%pytorchjob carded --workers 1\npass")
+    card = panel.kernel.card()
+
+    for again in (False, True):
+        expected = Panel(panel.kernel) if again else panel
+        before = {*panel.kernel.widgets}
+        answer, _ = panel.kernel.ask(card, do="act", action="panel", id=1)
+        assert answer["ok"], answer
+        assert panel.kernel.widgets[card].state["panel"] == expected.id
+        assert expected.state["values"] == {"name": "carded", "workers": "1"}
+        assert {*panel.kernel.widgets} == before
+    panel.kernel.run(
+        "commands = get_ipython().magics_manager.registry['PyTorchJobMagics'].commands\n"
+        "commands._panel._widget.close()"
+    )
+    answer, _ = panel.kernel.ask(card, do="act", action="panel", id=2)
+    assert answer["ok"], answer
+    fresh = panel.kernel.widgets[card].state["panel"]
+    assert fresh not in before
+    assert panel.kernel.widgets[fresh].state["values"]["name"] == "carded"
 
 
 def test_a_job_of_the_history_without_code_does_not_fit_into_a_form(panel: Panel) -> None:

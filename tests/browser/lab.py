@@ -220,6 +220,10 @@ class Notebook:
         """Return the HTML below a cell."""
         return self.output(index).inner_html()
 
+    def clear(self, index: int) -> None:
+        """Take the output of a cell away."""
+        self._evaluate("panel.content.widgets[arg].model.outputs.clear()", index)
+
     def complete(self, index: int) -> list[str]:
         """Press Tab at the end of a cell; return what is offered.
 

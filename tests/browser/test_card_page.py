@@ -890,3 +890,34 @@ def test_axe_finds_nothing_serious(open_card: Open, theme: str, kind: str) -> No
             for node in each["nodes"]
         ]
         assert serious == [], tab
+
+
+def test_a_panel_opens_below_unless_the_page_shows_it_already(open_card: Open) -> None:
+    """Where it is, it stays; the trait is taken back, so that it can be asked for again."""
+    card = open_card()
+    card.page.evaluate(
+        """() => {
+            model.widget_manager = {
+                get_model: async id => ({ id, get: () => `shown-${id}` }),
+                create_view: async ({ id }) => {
+                    const el = document.createElement('div');
+                    el.textContent = `panel ${id}`;
+                    return { el, remove() {} };
+                },
+            };
+            const other = document.createElement('article');
+            other.dataset.pjPanel = 'shown-there';
+            other.textContent = 'elsewhere';
+            document.body.append(other);
+        }"""
+    )
+    below = card.page.locator(".pj-below")
+    card.set(panel="here")
+    expect(below).to_have_text("panel here")
+    card.set(panel="there")
+    card.page.wait_for_function("model.get('panel') === ''")
+    expect(below).to_be_empty()
+
+    card.page.evaluate("document.querySelector('[data-pj-panel]').remove()")
+    card.set(panel="there")
+    expect(below).to_have_text("panel there")

@@ -198,8 +198,10 @@ def test_what_cannot_be_said_is_shown(notebook: Notebook) -> None:
     expect(panel.ready).to_have_text("Ready to submit.")
 
 
-def test_a_card_opens_the_panel(notebook: Notebook) -> None:
-    """Below it, filled in with its job."""
+def test_a_card_fills_in_the_panel_that_is_open(notebook: Notebook) -> None:
+    """It comes into sight; where none is shown any more, it opens below the card."""
+    panel = Panel(notebook)
+    panel.open("Jobs")
     cell = notebook.append("%%pytorchjob carded --workers 1 --env A=1\npass")
     notebook.run(cell)
     card = notebook.output(cell).locator(".pyjob-live").first
@@ -207,10 +209,20 @@ def test_a_card_opens_the_panel(notebook: Notebook) -> None:
 
     card.get_by_role("button", name="Open in panel").click()
 
-    panel = notebook.output(cell).locator(".pyjob-panel")
-    expect(panel.locator('.pj-option[data-field="name"] input')).to_have_value("carded")
-    expect(panel.locator('.pj-option[data-field="workers"] input')).to_have_value("1")
-    expect(panel.locator(".pj-codearea")).to_have_value("pass\n")
+    expect(panel.field("name").locator("input")).to_have_value("carded")
+    expect(panel.field("workers").locator("input")).to_have_value("1")
+    expect(panel.node.locator(".pj-codearea")).to_have_value("pass\n")
+    expect(panel.node.get_by_role("tab", name="New job")).to_be_focused()
+    expect(panel.field("name")).to_be_in_viewport()
+    below = notebook.output(cell).locator(".pyjob-panel")
+    expect(below).to_have_count(0)
+
+    notebook.clear(panel.cell)
+    expect(panel.node).to_have_count(0)
+    card.scroll_into_view_if_needed()
+    card.get_by_role("button", name="Open in panel").click()
+    expect(below.locator('.pj-option[data-field="name"] input')).to_have_value("carded")
+    expect(below).to_be_in_viewport()
 
 
 def test_dark_and_narrow(notebook: Notebook) -> None:

@@ -975,6 +975,19 @@ def test_cards_can_be_closed(open_panel: Open) -> None:
 # How it behaves on a page.
 
 
+def test_a_card_that_fills_in_the_form_brings_it_into_sight(open_panel: Open) -> None:
+    """Whatever tab is open, and however far away it is."""
+    panel = open_panel({"cards": ["one"]}, height=500)
+    panel.open("Jobs")
+    panel.page.evaluate("document.body.style.paddingBottom = '3000px'; scrollTo(0, 2000)")
+    expect(panel.panel).not_to_be_in_viewport()
+    panel.page.evaluate("model.trigger('msg:custom', { is: 'filled' }, [])")
+
+    expect(panel.page.get_by_role("tab", name="New job")).to_be_focused()
+    expect(panel.page.get_by_role("tab", name="New job")).to_be_in_viewport()
+    expect(panel.page.get_by_role("tabpanel", name="New job")).to_be_visible()
+
+
 def test_errors_stay_until_they_are_closed(open_panel: Open) -> None:
     """An error of the kernel is an alert above all; the same can come again."""
     panel = open_panel({"status": "ApiError: no answer"})

@@ -70,6 +70,7 @@ class Panel {
       () => this.#opened(),
     );
     attribute(this.tabs.list, "aria-label", "Panel");
+    attribute(this.root, "data-pj-panel", String(this.model.get("card_id") ?? ""));
     this.showStatic = hideStatic(String(this.model.get("card_id") ?? ""));
     this.root.append(this.alert, this.link, this.tabs.node, this.compare.node, this.cards.node);
   }
@@ -78,6 +79,7 @@ class Panel {
     const { model, signal } = this;
     this.heard = PANEL_TRAITS.map((name) => [`change:${name}`, () => this.#heard(name)]);
     this.heard.push(["comm_live_update", () => this.kernel.seen(false)]);
+    this.heard.push(["msg:custom", (content) => content?.is === "filled" && this.#filled()]);
     for (const [name, heard] of this.heard) model.on(name, heard);
     this.#heard("jobs");
     watchTheme(() => this.#restyle(), signal);
@@ -121,6 +123,14 @@ class Panel {
     if (dirty.has("clock")) this.jobs.tick();
     if (dirty.has("compared")) this.compare.render(this.model.get("compared"), this.colours);
     if (dirty.has("cards")) this.cards.render(this.model.get("cards") ?? []);
+  }
+
+  /** Show the form: a card has filled it in. */
+  #filled() {
+    if (!this.root.getClientRects().length) return;
+    this.tabs.open("New job");
+    this.tabs.list.scrollIntoView({ block: "start" });
+    this.tabs.tabs.get("New job").tab.focus({ preventScroll: true });
   }
 
   #board(tab, board, trait) {
