@@ -30,8 +30,9 @@ from pyjob_magic.edits import (
     unmount,
 )
 from pyjob_magic.errors import ManifestError, OptionError
+from pyjob_magic.images import DEFAULT_IMAGE
 from pyjob_magic.models import ConfigMap, OwnerReference, PyTorchJob, first_problem
-from pyjob_magic.options import DEFAULT_IMAGE, JobOptions
+from pyjob_magic.options import JobOptions
 from pyjob_magic.payload import Payload
 from pyjob_magic.values import NAME_LENGTH
 

@@ -17,10 +17,10 @@ from typing import Any, Self
 
 from pyjob_magic import values
 from pyjob_magic.errors import OptionError
+from pyjob_magic.images import DEFAULT_IMAGE
 from pyjob_magic.quantity import Quantity
 from pyjob_magic.values import Mount, Toleration
 
-DEFAULT_IMAGE = "pytorch/pytorch:2.5.1-cuda12.4-cudnn9-runtime"
 RESTART_POLICIES = ("Never", "OnFailure", "Always", "ExitCode")
 CLEAN_POD_POLICIES = ("Running", "All", "None")
 DRY_RUNS = ("client", "server")

@@ -444,7 +444,12 @@ class TestVerbs:
         assert "one   Succeeded  1 Master + 2 Workers" in shell.line("list")
         card = shell.line("show one")
         assert "master-0  Succeeded  0         0          Completed" in card
-        assert "local runs use this machine's Python" in card
+        assert "local runs use this machine's Python" not in card
+
+    def test_an_image_that_is_not_used_is_named(self, shell: Shell) -> None:
+        shell.cell("one --image example/own:1 --wait")
+
+        assert "not image example/own:1" in shell.line("show one")
 
     def test_logs_take_tail_and_replica(self, shell: Shell) -> None:
         shell.cell("one --wait", "for i in range(9): print(i)")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pyjob_magic.images import DEFAULT_IMAGE
 from pyjob_magic.local.control.caveats import caveats
 from tests.local.api import a_job
 
@@ -27,6 +28,12 @@ def test_the_image_is_named_once() -> None:
     assert said({"image": "a/b:c"}, {}) == [
         ("ImageNotUsed", "local runs use this machine's Python /venv/bin/python, not image a/b:c")
     ]
+
+
+@pytest.mark.parametrize("image", [DEFAULT_IMAGE, "", None])
+def test_an_image_that_nobody_chose_is_not_mentioned(image: str | None) -> None:
+    """Who has not asked for one misses none."""
+    assert said({"image": image}, {}) == []
 
 
 @pytest.mark.parametrize(

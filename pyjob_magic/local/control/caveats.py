@@ -7,6 +7,7 @@ from pathlib import Path
 from posixpath import normpath
 from typing import Any
 
+from pyjob_magic.images import DEFAULT_IMAGE
 from pyjob_magic.local.control.operator import Remark
 from pyjob_magic.local.kubelet.environment import nproc_per_node, replicas
 from pyjob_magic.local.kubelet.projections import PROJECTED
@@ -106,7 +107,7 @@ def _of(pod: Json, python: Path) -> Iterator[tuple[str, str]]:
     spec = pod["spec"]
     for container in containers(pod):
         image = container.get("image")
-        if image:
+        if image not in (None, "", DEFAULT_IMAGE):  # somebody has chosen it
             yield (
                 "ImageNotUsed",
                 f"local runs use this machine's Python {python}, not image {image}",
