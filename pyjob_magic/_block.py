@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import accumulate
@@ -49,12 +49,15 @@ class Block:
         What each has printed last, also if the line has not ended; the latest at the end.
     progress
         Who tells how far the job is, how far, and the seconds left as far as is known.
+    seen
+        Names of the replicas that had a pod.
     """
 
     card: Card
     replicas: Sequence[str]
     last: Mapping[str, str] = field(default_factory=dict)
     progress: tuple[str, Progress, float | None] | None = None
+    seen: Collection[str] = ()
 
     def lines(self, now: datetime, width: int, height: int, *, colours: bool = True) -> list[str]:
         """Return the lines; none is wider than `width`, and they fit above the cursor.
@@ -104,7 +107,7 @@ class Block:
         pods = {pod.replica: pod for pod in self.card.pods}
         if len(self.replicas) <= MOST_REPLICAS:
             return self._rows(self.replicas, pods)
-        counts = Counter(_phase(pods.get(name)) for name in self.replicas)
+        counts = Counter(self._phase(name, pods.get(name)) for name in self.replicas)
         counted = ", ".join(f"{count} {phase}" for phase, count in counts.most_common())
         rows = [_Row(f"  {len(self.replicas)} replicas: {counted}")]
         troubled = [name for name in self.replicas if _is_troubled(pods.get(name))]
@@ -115,13 +118,24 @@ class Block:
         return rows + [_Row(f"  [{name}] {_end(text)}") for name, text in latest]
 
     def _rows(self, names: Sequence[str], pods: Mapping[str, Pod]) -> list[_Row]:
-        told = {name: _told(pods.get(name)) for name in names}
+        told = {name: self._told(name, pods.get(name)) for name in names}
         longest, widest = (max(map(len, texts), default=0) for texts in (told, told.values()))
         return [
-            _Row(f"  {name:<{longest}}", f"{word:<{widest}}", tone(pods.get(name)), end)
+            _Row(f"  {name:<{longest}}", f"{word:<{widest}}", _tone(pods.get(name)), end)
             for name, word in told.items()
             for end in [_end(self.last.get(name, ""))]
         ]
+
+    def _phase(self, name: str, pod: Pod | None) -> str:
+        if pod is not None:
+            return _states.phase(pod)
+        return _states.absent(ended=self.card.job.status.ended, seen=name in self.seen)
+
+    def _told(self, name: str, pod: Pod | None) -> str:
+        """Return how a replica fares: ``Failed (exit code 1)``, ``Pending (ImagePullBackOff)``."""
+        said = _particulars(pod) if pod else []
+        phase = self._phase(name, pod)
+        return f"{phase} ({', '.join(said)})" if said else phase
 
 
 @dataclass(frozen=True)
@@ -134,33 +148,25 @@ class _Row:
     end: str = ""
 
 
-def tone(pod: Pod | None) -> str:
-    """Return the tone of a replica, also of one that is not there."""
-    return _states.pod_tone(pod) if pod else "waiting"
+def _tone(pod: Pod | None) -> str:
+    return _states.pod_tone(pod) if pod else "idle"
 
 
-def _phase(pod: Pod | None) -> str:
-    return _states.phase(pod) if pod else "not there"
-
-
-def _told(pod: Pod | None) -> str:
-    """Return how a replica fares: ``Failed (exit code 1)``, ``Pending (ImagePullBackOff)``."""
-    if pod is None:
-        return _phase(pod)
+def _particulars(pod: Pod) -> list[str]:
     container, code = pod.main_container, _states.exit_code(pod)
     restarts = container.restart_count if container else 0
     reason = _states.reason(pod)
     said = [reason] if reason and reason not in _SAID_ALREADY else []
     said += [f"exit code {code}"] if code else []
     said += [f"restarted {restarts} x" if restarts > 1 else "restarted"] if restarts else []
-    return f"{_phase(pod)} ({', '.join(said)})" if said else _phase(pod)
+    return said
 
 
 def _is_troubled(pod: Pod | None) -> bool:
     """Whether a replica is neither fine nor on its way."""
     if pod is None:
         return False
-    return tone(pod) == "bad" or (tone(pod) == "waiting" and _states.reason(pod) != "")
+    return _tone(pod) == "bad" or (_tone(pod) == "waiting" and _states.reason(pod) != "")
 
 
 def clock(seconds: float) -> str:

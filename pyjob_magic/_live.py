@@ -327,7 +327,7 @@ class LiveCard:
     def _delete(self) -> str:
         self._live.job.delete()
         self._live.note_deletion()
-        self._send({Part.HEAD, Part.TIMELINE})
+        self._send({Part.HEAD, Part.REPLICAS, Part.TIMELINE})
         self._save()
         return "is deleted"
 

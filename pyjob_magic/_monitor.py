@@ -84,6 +84,7 @@ class Monitor:
         self._gone = False
         self._status = ""
         self._pods: dict[str, Pod] = {}  # the last one of each replica
+        self._seen: set[str] = set()  # replicas that had a pod
         self._failed: dict[str, Pod] = {}  # as they were seen to fail, by name
         self._events: list[Event] = []
         self._diagnosis: Diagnosis | None = None
@@ -202,7 +203,7 @@ class Monitor:
         """Show that the job was deleted, also when it is followed no longer."""
         with self._lock:
             self._see_gone(datetime.now(UTC))
-            self._touch(Part.HEAD, Part.TIMELINE)
+            self._touch(Part.HEAD, Part.REPLICAS, Part.TIMELINE)
 
     def say_stopped(self) -> None:
         """Show that what is shown is kept up to date no longer."""
@@ -269,7 +270,11 @@ class Monitor:
         return {"progress": _view.progress(heard, replica, left, now.timestamp())}
 
     def _tell_replicas(self, _: datetime) -> dict[str, Any]:
-        return {"replicas": _view.replicas(self.job.replica_names, self._replicas())}
+        ended = self._gone or self._manifest.status.ended
+        replicas = _view.replicas(
+            self.job.replica_names, self._replicas(), ended=ended, seen=self._seen
+        )
+        return {"replicas": replicas}
 
     def _tell_timeline(self, now: datetime) -> dict[str, Any]:
         return {"timeline": _view.timeline(self._timeline, now)}
@@ -366,7 +371,7 @@ class Monitor:
                 self._say(str(value))
                 return
             self._say("")
-            self._touch(Part.HEAD, Part.TIMELINE)
+            self._touch(Part.HEAD, Part.REPLICAS, Part.TIMELINE)
             self._look.set()
 
     def _hear_of_pod(self, news: News, value: Any) -> None:
@@ -392,6 +397,7 @@ class Monitor:
     def _see_pod(self, pod: Pod, now: datetime, *, deleted: bool = False) -> None:
         self._timeline.see_pod(pod, now, deleted=deleted)
         self._pods[pod.replica] = pod
+        self._seen.add(pod.replica)
         if failed([pod]):
             self._failed.setdefault(pod.name, pod)
 
@@ -430,7 +436,7 @@ class Monitor:
             with self._lock:
                 if self._follower.job is None:
                     self._see_gone(datetime.now(UTC))
-                    self._touch(Part.HEAD, Part.TIMELINE)
+                    self._touch(Part.HEAD, Part.REPLICAS, Part.TIMELINE)
             self._read.set()
             self._look.set()
 

@@ -82,7 +82,7 @@ class PastMonitor:
         told: dict[Part, Json] = {
             Part.HEAD: {"head": self._head(now)},
             Part.PROGRESS: {"progress": None},
-            Part.REPLICAS: {"replicas": _view.replicas(names, ())},
+            Part.REPLICAS: {"replicas": _view.replicas(names, (), ended=True)},
             Part.TIMELINE: {"timeline": {"start": now.timestamp(), "end": None, "rows": []}},
             Part.EVENTS: {"events": []},
             Part.MANIFEST: {"manifest": {"yaml": to_yaml(past.wire), "kubectl": []}},

@@ -43,6 +43,19 @@ def phase(pod: Pod) -> str:
     return "Terminating" if going else said
 
 
+def absent(*, ended: bool, seen: bool) -> str:
+    """Return how a replica without a pod fares.
+
+    Parameters
+    ----------
+    ended
+        Whether the job has ended or is gone: then its running pods are removed.
+    seen
+        Whether there was a pod.
+    """
+    return "removed" if ended or seen else "not started"
+
+
 def reason(pod: Pod) -> str:
     """Return the word of the cluster for why a replica waits or has ended."""
     container = pod.main_container

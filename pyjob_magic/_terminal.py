@@ -61,6 +61,7 @@ class LiveBlock:
         self._ends: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=diagnosis.READ_LINES))
         self._last: dict[str, str] = {}  # what each replica has printed last, the latest at the end
         self._told: set[str] = set()
+        self._seen: set[str] = set()  # replicas that had a pod
         self._waiting: list[str] = []  # to be printed above
         self._drawn: list[str] = []
         self._ended = False
@@ -91,6 +92,7 @@ class LiveBlock:
             card = self._job.card()
             with self._news:
                 self._card = card
+                self._seen |= {pod.replica for pod in card.pods}
                 self._tell(card)
 
     def _tell(self, card: Card) -> None:
@@ -149,6 +151,7 @@ class LiveBlock:
                 names,
                 {**self._last, **partial},
                 self._readings.progress(names, partial, now.timestamp()),
+                self._seen,
             )
         lines = block.lines(now, columns, rows, colours="NO_COLOR" not in os.environ)
         if lines == self._drawn and not printed:

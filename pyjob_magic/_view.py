@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -111,24 +111,45 @@ def _diagnosis(found: Diagnosis | None) -> Json | None:
     }
 
 
-def replicas(names: Sequence[str], pods: Sequence[Pod]) -> list[Json]:
-    """Return how each replica fares: those that were asked for, also without a pod, and others."""
+def replicas(
+    names: Sequence[str],
+    pods: Sequence[Pod],
+    *,
+    ended: bool = False,
+    seen: Collection[str] = (),
+) -> list[Json]:
+    """Return how each replica fares: those that were asked for, also without a pod, and others.
+
+    Parameters
+    ----------
+    names, pods
+        Those that were asked for, and the pods there are.
+    ended
+        Whether the job has ended or is gone.
+    seen
+        Names of those that had a pod.
+    """
     by_name: dict[str, Pod | None] = dict.fromkeys(names)
     by_name |= {pod.replica: pod for pod in pods}
-    return [_replica(name, pod) for name, pod in [*by_name.items()][:MOST_REPLICAS]]
+    return [
+        _replica(name, pod) if pod else _absent(name, ended=ended, seen=name in seen)
+        for name, pod in [*by_name.items()][:MOST_REPLICAS]
+    ]
 
 
-def _replica(name: str, pod: Pod | None) -> Json:
-    if pod is None:
-        return {
-            "name": name,
-            "phase": "not there",
-            "tone": "idle",
-            "node": "",
-            "restarts": 0,
-            "exit": None,
-            "reason": "",
-        }
+def _absent(name: str, *, ended: bool, seen: bool) -> Json:
+    return {
+        "name": name,
+        "phase": _states.absent(ended=ended, seen=seen),
+        "tone": "idle",
+        "node": "",
+        "restarts": 0,
+        "exit": None,
+        "reason": "",
+    }
+
+
+def _replica(name: str, pod: Pod) -> Json:
     container = pod.main_container
     return {
         "name": _cut(name, 253),

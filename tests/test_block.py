@@ -77,9 +77,25 @@ def test_what_stands_there() -> None:
     assert shown == [
         "train  Running  1:07  local / default",
         "━━━━━━────────────────────  25%  epoch 3/10  1:15 left",
-        "  master-0  Running    loss=0.5",
-        "  worker-0  not there",
+        "  master-0  Running      loss=0.5",
+        "  worker-0  not started",
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "seen", "told"),
+    [
+        ("Running", [], "not started"),
+        ("Running", ["worker-0"], "removed"),
+        ("Succeeded", [], "removed"),
+    ],
+)
+def test_a_replica_without_a_pod(state: str, seen: list[str], told: str) -> None:
+    """It has not begun, or the operator has removed it; its last words stay."""
+    last = {"worker-0": "bye"}
+    shown = lines(job=a_job(state), replicas=["worker-0"], seen=seen, last=last)
+
+    assert shown[1:] == [f"  worker-0  {told}  bye"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +144,7 @@ def test_of_many_replicas_those_are_named_that_are_not_fine() -> None:
 
     shown = lines(*pods, replicas=names, last={"worker-3": "older", "worker-1": "latest"})
 
-    assert shown[1] == "  512 replicas: 500 Running, 9 Pending, 3 not there"
+    assert shown[1] == "  512 replicas: 500 Running, 9 Pending, 3 not started"
     assert shown[2] == "  worker-499  Pending (ErrImagePull)"
     assert len(shown) == 10
     assert shown[-2:] == ["  … and 3 more of those", "  [worker-1] latest"]

@@ -281,6 +281,7 @@ def test_buttons(kernel: Kernel, tmp_path: Path) -> None:
 
     assert press("suspend") == "is being suspended"
     wait_for_state(kernel, card, "Suspended")
+    kernel.listen(lambda: [r["phase"] for r in state(kernel, card)["replicas"]] == ["removed"])
     press("resume")
     wait_for_state(kernel, card, "Running")
     (tmp_path / "go").touch()
