@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+from statistics import median_high
 
 from pyjob_magic._tables import leaf, swatch
-from pyjob_magic.metrics import Point, Series
+from pyjob_magic.metrics import Axis, Point, Series
 
 COLOURS = (
     "#2f7fe0",
@@ -31,6 +33,11 @@ def grouped(series: Iterable[Series]) -> list[list[Series]]:
         if each.points:
             groups.setdefault((each.name, each.axis), []).append(each)
     return [*groups.values()]
+
+
+def axis_name(axis: Axis) -> str:
+    """Return what an axis counts, in words."""
+    return "value number" if axis == "ordinal" else axis
 
 
 def thinned(points: Sequence[Point], most: int) -> list[Point]:
@@ -65,6 +72,20 @@ def _extremes(points: Sequence[Point]) -> list[Point]:
     low = min(finite, key=lambda number: points[number].value)
     high = max(finite, key=lambda number: points[number].value)
     return [points[number] for number in sorted({low, high})]
+
+
+def breaks(points: Sequence[Point]) -> list[int]:
+    """Return the numbers of the points at which a run begins again, further back.
+
+    The processes of a replica may print their steps a little out of order: what goes back no
+    further than from one point to the next is no new run.
+    """
+    back = [n for n in range(1, len(points)) if points[n].step < points[n - 1].step]
+    if not back:
+        return []
+    gaps = [after.step - before.step for before, after in pairwise(points)]
+    near = 1.5 * median_high([gap for gap in gaps if gap > 0] or [0.0])
+    return [n for n in back if points[n].step <= points[0].step or -gaps[n - 1] > near]
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
@@ -132,7 +153,8 @@ def chart(group: Sequence[Series]) -> str:
         f"</figcaption><div class='pyjob-plot'><div class='pyjob-y'>{_labels(reversed(y))}</div>"
         f"<svg viewBox='0 0 {_WIDTH} {_HEIGHT}' preserveAspectRatio='none' width='100%' "
         f"height='110' role='img' aria-label='{name}{said}'>{_grid(y)}{lines}</svg>"
-        f"<div class='pyjob-x'>{_labels(x)}</div></div></figure>"
+        f"<div class='pyjob-x'>{_labels(x)}</div>"
+        f"<div class='pyjob-x pyjob-axis'>{_mark(axis_name(group[0].axis))}</div></div></figure>"
     )
 
 
@@ -140,10 +162,11 @@ def _drawn(point: Point) -> bool:
     return math.isfinite(point.step) and abs(point.value) != math.inf
 
 
-def _path(points: Iterable[Point], x: Sequence[float], y: Sequence[float]) -> Iterator[str]:
-    """Yield where a line goes; it begins anew after what is no number."""
-    begins = True
-    for point in points:
+def _path(points: Sequence[Point], x: Sequence[float], y: Sequence[float]) -> Iterator[str]:
+    """Yield where a line goes; it begins anew with a run, and after what is no number."""
+    again, begins = set(breaks(points)), True
+    for number, point in enumerate(points):
+        begins |= number in again
         if math.isnan(point.value):
             begins = True
             continue
@@ -161,7 +184,8 @@ def _share(value: float, axis: Sequence[float]) -> float:
 
 def _line(path: Sequence[str], colour: str) -> str:
     # One value alone is a dot: a line of no length with round ends.
-    drawn = "".join(path) + ("h0" if len(path) == 1 else "")
+    strokes = "".join(path).split("M")[1:]
+    drawn = "".join(f"M{stroke}" if "L" in stroke else f"M{stroke}h0" for stroke in strokes)
     return (
         f"<path d='{drawn}' fill='none' stroke='{colour}' stroke-width='1.6' "
         "stroke-linecap='round' stroke-linejoin='round' vector-effect='non-scaling-stroke'/>"
@@ -176,4 +200,8 @@ def _grid(y: Sequence[float]) -> str:
 
 
 def _labels(values: Iterable[float]) -> str:
-    return "".join(f"<i data-mark='{value:.4g}'></i>" for value in values)
+    return "".join(_mark(f"{value:.4g}") for value in values)
+
+
+def _mark(text: str) -> str:
+    return f"<i data-mark='{text}'></i>"

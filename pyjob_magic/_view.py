@@ -240,12 +240,13 @@ def _chart(group: Sequence[Series]) -> Json:
     drawn = [(each, _charts.thinned(each.points, CHART_POINTS)) for each in group]
     return {
         "name": _cut(group[0].name, 200),
-        "axis": str(group[0].axis),
+        "axis": _charts.axis_name(group[0].axis),
         "series": [
             {
                 "replica": each.replica,
                 "x": [point.step for point in points],
                 "y": [point.value if math.isfinite(point.value) else None for point in points],
+                "breaks": _charts.breaks(points),
             }
             for each, points in drawn
         ],

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyjob_magic._charts import MOST_LINES, chart, grouped, thinned, ticks
+from pyjob_magic._charts import MOST_LINES, breaks, chart, grouped, thinned, ticks
 from pyjob_magic.metrics import Point, Series
 
 VALUES = st.floats(allow_nan=True, allow_infinity=True)
@@ -139,3 +139,40 @@ def test_names_are_text() -> None:
 
     assert "<script>" not in html
     assert "<img>" not in html
+
+
+@pytest.mark.parametrize(
+    ("steps", "begin"),
+    [
+        ([0, 10, 20, 30, 10, 20, 30], [4]),  # resumed from a checkpoint
+        ([1, 2, 1, 2], [2]),  # restarted
+        ([1, 2, 3, 3, 4], []),
+        ([5, 6, 5, 6, 6, 7, 7, 8, 7, 8], [2]),  # processes that print beside each other
+        ([], []),
+        ([3, 2, 1], [1, 2]),
+    ],
+)
+def test_where_a_run_begins_again(steps: list[int], begin: list[int]) -> None:
+    """Steps go back there; no line leads across the chart."""
+    assert breaks([Point(step, 0.5) for step in steps]) == begin
+
+
+def test_a_line_breaks_where_a_run_begins_again() -> None:
+    """What has one value so far is a dot there, too."""
+    points = [Point(step, value) for step, value in [(1, 3.0), (2, 2.0), (3, 1.0), (1, 3.0)]]
+
+    (line,) = re.findall(
+        r"<path d='([^']+)' fill='none'", chart([Series("master-0", "loss", "step", points)])
+    )
+
+    first, second = line.split("M")[1:]
+    assert first.count("L") == 2
+    assert second.endswith("h0")
+
+
+def test_the_axis_is_named_below() -> None:
+    """By the style alone: the words above say it already."""
+    assert "<i data-mark='epoch'></i>" in chart([series(1.0)])
+    assert "<i data-mark='value number'></i>" in chart(
+        [Series("master-0", "loss", "ordinal", [Point(1, 0.5)])]
+    )

@@ -696,6 +696,49 @@ def test_charts_show_values_to_pointer_and_keys(open_card: Open) -> None:
     assert (chart.locator(".pj-line").first.get_attribute("d") or "").count("M") == 2
 
 
+def test_charts_of_a_run_that_began_again(open_card: Open) -> None:
+    """The line breaks where steps go back; there the keys tell of the newer values."""
+    series = {"replica": "master-0", "x": [1, 2, 3, 2, 3], "y": [5, 4, 3, 2, 1], "breaks": [3]}
+    card = open_card(running(charts=[{"name": "loss", "axis": "step", "series": [series]}]))
+    card.open("Metrics")
+    chart = card.page.locator(".pj-chart")
+
+    assert (chart.locator(".pj-line").get_attribute("d") or "").count("M") == 2
+    expect(chart.locator(".pj-tick").last).to_have_text("step")
+    chart.locator(".pj-plot").focus()
+    card.page.keyboard.press("End")
+    expect(chart.locator(".pj-values")).to_contain_text("master-0 1")
+
+
+def test_charts_on_a_log_scale(open_card: Open) -> None:
+    """Powers of ten stand at equal distances; what is not above 0 stays as it was, and says so."""
+    axis = {"replica": "master-0", "x": [1, 2, 3]}
+    charts = [
+        {"name": name, "axis": "step", "series": [axis | {"y": y}]}
+        for name, y in [("loss", [1, 0.1, 0.01]), ("gain", [0, 1, 2])]
+    ]
+    card = open_card(running(charts=charts))
+    card.open("Metrics")
+    loss, gain = (card.page.locator(".pj-chart", has_text=name) for name in ("loss", "gain"))
+    linear = gain.locator(".pj-line").get_attribute("d")
+    scale = card.page.get_by_role("button", name="Log scale")
+    expect(scale).to_have_attribute("aria-pressed", "false")
+
+    scale.focus()
+    card.page.keyboard.press("Enter")
+
+    expect(scale).to_have_attribute("aria-pressed", "true")
+    down = [
+        float(point.split()[1])
+        for point in (loss.locator(".pj-line").get_attribute("d") or "")[1:].split("L")
+    ]
+    assert down[1] - down[0] == pytest.approx(down[2] - down[1], abs=0.2)
+    expect(loss.locator(".pj-tick").first).to_have_text("0.01")
+    assert "on a log scale" in (loss.locator(".pj-plot").get_attribute("aria-label") or "")
+    assert gain.locator(".pj-line").get_attribute("d") == linear
+    expect(gain).to_contain_text("linear scale")
+
+
 def test_the_timeline_is_to_scale(open_card: Open) -> None:
     """Spans are as long as they took, and each says what it was."""
     now = NOW

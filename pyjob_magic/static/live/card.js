@@ -95,7 +95,7 @@ class LiveCard {
     this.replicas = new Replicas(select);
     this.sparks = new Sparks(() => this.tabs.open("Metrics"));
     this.panel = new LogPanel(this, select);
-    this.charts = new Charts(this);
+    this.charts = new Charts();
     this.timeline = new Timeline();
     this.events = new Events();
     this.manifest = new Manifest();
@@ -190,13 +190,12 @@ class LiveCard {
     const charts = this.model.get("charts") ?? [];
     const names = (this.model.get("replicas") ?? []).map((replica) => replica.name);
     this.sparks.render(charts, names, theme);
-    this.charts.render(
-      charts,
-      this.model.get("charts_note") ?? "",
-      names,
-      this.panel.source.view,
-      theme,
-    );
+    const palette = paletteOf(charts, names, theme);
+    this.charts.render(charts, this.model.get("charts_note") ?? "", {
+      palette,
+      legend: [...palette],
+      chosen: this.panel.source.view,
+    });
     this.tabs.number("Metrics", charts.length);
   }
 

@@ -3,10 +3,11 @@
 const TOLD = 8; // values said at the pointer
 
 class Charts {
-  constructor(card) {
-    this.card = card;
+  constructor() {
     this.charts = new Map();
+    this.log = false; // whether values stand at their logarithms, where they can
     this.legend = el("ul", { class: "pj-legend", "aria-label": "Lines of the charts" });
+    this.scale = toggle("log", "Log scale", "Values at their logarithms", () => this.#rescale());
     this.note = el("p", { class: "pj-note" });
     this.grid = el("div", { class: "pj-charts" });
     this.empty = el(
@@ -14,36 +15,51 @@ class Charts {
       { class: "pj-empty", hidden: true },
       "No metrics yet. Printed lines such as loss=0.5, or JSON objects, become charts.",
     );
-    this.node = el("div", {}, this.legend, this.grid, this.empty, this.note);
+    this.head = el("div", { class: "pj-chartshead" }, this.legend, this.scale);
+    this.node = el("div", {}, this.head, this.grid, this.empty, this.note);
   }
 
-  render(charts, note, names, chosen, theme) {
+  /**
+   * Draw the charts.
+   *
+   * `look` has `palette` (pens by the names of the lines), `legend` (pens with their names) and
+   * `chosen` (the line that stands out, or ALL).
+   */
+  render(charts, note, look) {
     if (!this.node.offsetParent) return;
-    const palette = paletteOf(charts, names, theme);
-    this.#legend(charts.length ? palette : new Map());
-    for (const [name, chart] of this.charts)
-      if (!charts.some((data) => data.name === name)) {
+    this.shown = [charts, note, look];
+    this.#legend(look.legend);
+    const keys = charts.map(keyOf);
+    for (const [key, chart] of this.charts)
+      if (!keys.includes(key)) {
         chart.node.remove();
-        this.charts.delete(name);
+        this.charts.delete(key);
       }
-    for (const data of charts) {
-      if (!this.charts.has(data.name)) this.charts.set(data.name, new Chart());
-      const chart = this.charts.get(data.name);
+    charts.forEach((data, i) => {
+      if (!this.charts.has(keys[i])) this.charts.set(keys[i], new Chart());
+      const chart = this.charts.get(keys[i]);
       this.grid.append(...(chart.node.parentNode ? [] : [chart.node]));
-      chart.render(data, palette, chosen);
-    }
+      chart.render(data, look, this.log);
+    });
+    this.head.hidden = charts.length === 0;
     this.empty.hidden = charts.length > 0;
     say(this.note, note);
   }
 
-  #legend(palette) {
-    const drawn = JSON.stringify([...palette]);
+  #legend(legend) {
+    const drawn = JSON.stringify(legend);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     put(
       this.legend,
-      [...palette].map(([name, pen]) => el("li", {}, sample(pen), name)),
+      legend.map(([name, pen]) => el("li", {}, sample(pen), name)),
     );
+  }
+
+  #rescale() {
+    this.log = !this.log;
+    pressed(this.scale, this.log);
+    this.render(...this.shown);
   }
 }
 
@@ -72,19 +88,22 @@ class Chart {
     );
   }
 
-  render(data, palette, chosen) {
+  render(data, { palette, chosen }, log) {
     this.data = data;
     this.palette = palette;
+    this.plot = new Plot(data, this.picture.clientWidth, log);
     say(this.name, data.name);
     const ends = data.series.map((series) => series.y.at(-1));
     const last = ends.length === 1 ? `last ${figure(ends[0])}` : `last ${range(ends)}`;
-    say(this.last, last);
+    const refused = log && !this.plot.log;
+    say(this.last, refused ? `${last}, linear scale` : last);
+    attribute(this.last, "title", refused ? "Only values above 0 have logarithms" : null);
+    const scale = this.plot.log ? " on a log scale" : "";
     attribute(
       this.picture,
       "aria-label",
-      `${data.name} by ${data.axis}, ${counted(data.series.length, "line")}, ${last}. Arrow keys show the values.`,
+      `${data.name} by ${data.axis}${scale}, ${counted(data.series.length, "line")}, ${last}. Arrow keys show the values.`,
     );
-    this.plot = new Plot(data, this.picture.clientWidth);
     put(this.picture, this.plot.draw(palette, chosen));
     this.#cross();
   }
@@ -132,4 +151,8 @@ class Chart {
       more > 0 && el("span", { class: "pj-dim" }, `and ${more} more`),
     );
   }
+}
+
+function keyOf({ name, axis }) {
+  return `${axis} ${name}`;
 }

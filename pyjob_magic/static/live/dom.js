@@ -112,6 +112,20 @@ function copyButton(label, text) {
   return button;
 }
 
+/** Return a button that is on or off. */
+function toggle(name, label, title, onclick) {
+  return el(
+    "button",
+    { type: "button", class: "pj-button", title, "aria-pressed": "false", onclick },
+    icon(name),
+    el("span", {}, label),
+  );
+}
+
+function pressed(button, on) {
+  attribute(button, "aria-pressed", String(on));
+}
+
 /** Keep JupyterLab from what is typed: `d d` deletes the cell, line breaks and undoing are cancelled. */
 function keepKeys(root) {
   root.addEventListener("focusin", ({ target }) =>

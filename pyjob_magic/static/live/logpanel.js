@@ -203,17 +203,3 @@ class LogPanel {
     this.search.input.select();
   }
 }
-
-/** Return a button that is on or off. */
-function toggle(name, label, title, onclick) {
-  return el(
-    "button",
-    { type: "button", class: "pj-button", title, "aria-pressed": "false", onclick },
-    icon(name),
-    el("span", {}, label),
-  );
-}
-
-function pressed(button, on) {
-  attribute(button, "aria-pressed", String(on));
-}

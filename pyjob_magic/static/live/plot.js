@@ -1,17 +1,20 @@
 // One chart as a picture: axes, lines, and the cross at a step.
 
 const DASHES = ["", "6 3", "2 3", "8 3 2 3"];
-const HIGH = 168; // pixels
-const EDGES = { top: 10, right: 12, bottom: 22, left: 46 };
+const HIGH = 182; // pixels
+const EDGES = { top: 10, right: 12, bottom: 36, left: 46 };
 
 /** One chart on a width in pixels. */
 class Plot {
-  constructor({ series }, width) {
-    this.series = series;
+  /** `log` is whether a logarithmic scale is wanted; there is none where a value is not above 0. */
+  constructor({ series, axis }, width, log = false) {
+    Object.assign(this, { series, axis });
     this.width = Math.max(width, 120);
     this.steps = [...new Set(series.flatMap((each) => each.x))].sort((a, b) => a - b);
     this.xs = [this.steps[0] ?? 0, this.steps.at(-1) ?? 1];
-    this.ys = padded(extent(series.flatMap((each) => each.y)));
+    const values = extent(series.flatMap((each) => each.y));
+    this.log = log && values[0] > 0;
+    this.ys = padded(values.map((value) => this.#scaled(value)));
   }
 
   x(step) {
@@ -22,7 +25,8 @@ class Plot {
 
   y(value) {
     const [low, high] = this.ys;
-    return HIGH - EDGES.bottom - ((value - low) / (high - low)) * (HIGH - EDGES.bottom - EDGES.top);
+    const part = (this.#scaled(value) - low) / (high - low);
+    return HIGH - EDGES.bottom - part * (HIGH - EDGES.bottom - EDGES.top);
   }
 
   /** Return the step nearest to a place on the picture. */
@@ -35,7 +39,7 @@ class Plot {
 
   draw(palette, chosen) {
     const picture = svg("svg", { width: this.width, height: HIGH, "aria-hidden": "true" });
-    for (const value of ticks(...this.ys, 4)) {
+    for (const value of this.log ? logTicks(...this.ys) : ticks(...this.ys, 4)) {
       const y = this.y(value);
       picture.append(
         svg("line", {
@@ -56,33 +60,48 @@ class Plot {
       picture.append(
         svg(
           "text",
-          { class: "pj-tick", x: this.x(step), y: HIGH - 6, "text-anchor": "middle" },
+          { class: "pj-tick", x: this.x(step), y: HIGH - 20, "text-anchor": "middle" },
           figure(step),
         ),
       );
+    const middle = (EDGES.left + this.width - EDGES.right) / 2;
+    picture.append(
+      svg("text", { class: "pj-tick", x: middle, y: HIGH - 5, "text-anchor": "middle" }, this.axis),
+    );
     for (const each of this.series) {
       const pen = palette.get(each.replica);
       const faint = chosen !== ALL && chosen !== each.replica;
       picture.append(line(this.path(each), pen, faint));
-      if (each.x.length === 1 && each.y[0] !== null)
-        picture.append(
-          svg("circle", { cx: this.x(each.x[0]), cy: this.y(each.y[0]), r: 2.5, fill: pen.colour }),
-        );
+      for (const stroke of this.#strokes(each))
+        if (stroke.length === 1) picture.append(this.#dot(stroke[0], pen));
     }
     return picture;
   }
 
-  /** Return the path of a series; it breaks where a value is not finite. */
-  path({ x, y }) {
-    let drawing = false;
-    return x
-      .map((step, i) => {
-        if (y[i] === null) return ((drawing = false), "");
-        const point = `${drawing ? "L" : "M"}${this.x(step).toFixed(1)} ${this.y(y[i]).toFixed(1)}`;
-        drawing = true;
-        return point;
-      })
+  /** Return the path of a series; it breaks where a value is not finite or a run begins again. */
+  path(series) {
+    return this.#strokes(series)
+      .map((points) => `M${points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}`)
       .join("");
+  }
+
+  /** Return the places that are joined by a line, for each line without a break. */
+  #strokes({ x, y, breaks = [] }) {
+    const strokes = [];
+    const begin = new Set([0, ...breaks]);
+    x.forEach((step, i) => {
+      if (begin.has(i) || y[i] === null) strokes.push([]);
+      if (y[i] !== null) strokes.at(-1).push([this.x(step), this.y(y[i])]);
+    });
+    return strokes.filter((points) => points.length > 0);
+  }
+
+  #dot([cx, cy], { colour }) {
+    return svg("circle", { cx, cy, r: 2.5, fill: colour });
+  }
+
+  #scaled(value) {
+    return this.log ? Math.log10(value) : value;
   }
 
   cross(step, values, palette) {

@@ -60,6 +60,20 @@ function ticks(low, high, wanted) {
   return multiples(low, high, base * power);
 }
 
+/** Return round numbers between powers of ten, from 10 ** `low` to 10 ** `high`. */
+function logTicks(low, high) {
+  const decades = high - low;
+  if (decades < 1) return ticks(10 ** low, 10 ** high, 4);
+  const digits = decades < 2 ? [1, 2, 5] : [1];
+  const apart = Math.ceil(decades / 5);
+  const first = Math.ceil(Math.floor(low) / apart) * apart;
+  const powers = Array.from({ length: Math.ceil(high) + 1 - first }, (_, i) => first + i);
+  return powers
+    .filter((power) => power % apart === 0)
+    .flatMap((power) => digits.map((digit) => Number(`${digit}e${power}`)))
+    .filter((value) => Math.log10(value) >= low && Math.log10(value) <= high);
+}
+
 /** Return round times from 0 to `seconds`, about `wanted` of them. */
 function timeTicks(seconds, wanted) {
   const steps = [

@@ -51,7 +51,8 @@ class Compare {
       put(this.diffs, diffs.map(diffOf));
     }
     const lines = (charts ?? []).flatMap(({ series }) => series.map(({ replica }) => replica));
-    this.charts.render(charts ?? [], note ?? "", [...new Set(lines)], ALL, theme);
+    const palette = paletteOf(charts ?? [], [...new Set(lines)], theme);
+    this.charts.render(charts ?? [], note ?? "", { palette, legend: [...palette], chosen: ALL });
     if (fresh) this.title.focus();
   }
 
