@@ -60,7 +60,8 @@ def compare(sides: Sequence[Side]) -> Json:
     rows.append(
         _row("code", [_lines(side.source) for side in sides], [_code(side) for side in sides])
     )
-    charts, note = _view.charts(series for side in sides for series in _named(side))
+    named = [(side.name, replica, each) for side in sides for replica, each in _named(side)]
+    charts, note = _view.charts(each for _, _, each in named)
     columns = [side.name for side in sides]
     return {
         "columns": columns,
@@ -68,6 +69,7 @@ def compare(sides: Sequence[Side]) -> Json:
         "diffs": _diffs(sides),
         "charts": charts,
         "charts_note": note,
+        "lines": {each.replica: [job, replica] for job, replica, each in named},
     }
 
 
@@ -81,11 +83,15 @@ def _diffs(sides: Sequence[Side]) -> list[Json]:
     ][:_MOST_DIFFS]
 
 
-def _named(side: Side) -> Iterator[Series]:
-    """Yield the series of a job under its name, with that of the replica if there are several."""
+def _named(side: Side) -> Iterator[tuple[str, Series]]:
+    """Yield the series of a job under its name, with that of the replica if there are several.
+
+    Before each comes the replica.
+    """
     alone = len({series.replica for series in side.series}) == 1
     for series in side.series:
-        yield replace(series, replica=side.name if alone else f"{side.name} {series.replica}")
+        name = side.name if alone else f"{side.name} {series.replica}"
+        yield series.replica, replace(series, replica=name)
 
 
 def _keys(of: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -196,6 +196,8 @@ def history(many: int) -> dict[str, Any]:
 def compared() -> dict[str, Any]:
     """Return two jobs and a third beside each other."""
     names = ["mnist-resnet50-0", "mnist-resnet50-4", "mnist-resnet50-8"]
+    replicas = ["master-0", "worker-0", "worker-1"]
+    lines = {f"{name} {replica}": [name, replica] for name in names[:2] for replica in replicas}
     return {
         "columns": names,
         "rows": [
@@ -210,7 +212,8 @@ def compared() -> dict[str, Any]:
             {"before": names[0], "after": name, **diff(SOURCE, changed)}
             for name, changed in zip(names[1:], _changed(), strict=True)
         ],
-        "charts": charts(names),
+        "charts": charts([*lines]),
+        "lines": lines,
     }
 
 

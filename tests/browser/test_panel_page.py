@@ -897,8 +897,16 @@ def test_a_row_of_the_history_can_be_removed(open_panel: Open) -> None:
     assert panel.sent("history")[-1]["uids"] == ["old-5"]
 
 
+PENS = """lines => lines.map(line => ({
+    stroke: line.getAttribute('stroke'), dash: line.getAttribute('stroke-dasharray')
+}))"""
+
+
 def test_jobs_side_by_side(open_panel: Open) -> None:
-    """What differs is marked, what is the same is shown on demand, metrics share their charts."""
+    """What differs is marked, what is the same is shown on demand, metrics share their charts.
+
+    There a job has one colour, and a replica has one dash.
+    """
     panel = open_panel({"compared": compared()})
     box = panel.page.get_by_role("region", name="Comparison")
     expect(box.locator("tbody tr")).to_have_count(4)
@@ -907,7 +915,15 @@ def test_jobs_side_by_side(open_panel: Open) -> None:
         ["4", "team/torch:7", "LR=0.1", "LR=0.01\nWARMUP=100", "LR=0.01", "1d"]
     )
     expect(box.locator(".pj-chart")).to_have_count(4)
-    expect(box.locator(".pj-chart").first.locator(".pj-line")).to_have_count(3)
+    lines = box.locator(".pj-chart").first.locator(".pj-line")
+    pens = [(pen["stroke"], pen["dash"]) for pen in lines.evaluate_all(PENS)]
+    assert len({colour for colour, _ in pens[:3]}) == 1
+    assert len({colour for colour, _ in pens}) == 2
+    assert [dash for _, dash in pens[:3]] == [dash for _, dash in pens[3:]]
+    assert len(set(pens)) == 6
+    expect(box.get_by_label("Lines of the charts").get_by_role("listitem")).to_have_text(
+        ["mnist-resnet50-0", "mnist-resnet50-4", "master-0", "worker-0", "worker-1"]
+    )
 
     box.get_by_label("Only differences").uncheck()
     expect(box.locator("tbody tr")).to_have_count(6)

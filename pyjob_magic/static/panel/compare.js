@@ -40,7 +40,7 @@ class Compare {
   render(compared, theme) {
     this.node.hidden = !compared;
     if (!compared) return void (this.drawn = null);
-    const { columns, rows, diffs = [], charts, charts_note: note } = compared;
+    const { columns, rows, diffs = [], charts, charts_note: note, lines } = compared;
     const drawn = JSON.stringify([columns, rows, diffs]);
     const fresh = !this.drawn;
     if (drawn !== this.drawn) {
@@ -50,9 +50,7 @@ class Compare {
       this.#table();
       put(this.diffs, diffs.map(diffOf));
     }
-    const lines = (charts ?? []).flatMap(({ series }) => series.map(({ replica }) => replica));
-    const palette = paletteOf(charts ?? [], [...new Set(lines)], theme);
-    this.charts.render(charts ?? [], note ?? "", { palette, legend: [...palette], chosen: ALL });
+    this.charts.render(charts ?? [], note ?? "", comparedLook(columns, lines ?? {}, theme));
     if (fresh) this.title.focus();
   }
 
@@ -138,4 +136,26 @@ function diffLine([sign, before, after, text]) {
     word && el("span", { class: "pj-unseen" }, `${word}: `),
     el("span", {}, text),
   );
+}
+
+/** Return how charts show lines, `{name: [job, replica]}`: a colour for each job, a dash for each replica. */
+function comparedLook(jobs, lines, theme) {
+  const replicas = [...new Set(Object.values(lines).map(([, replica]) => replica))];
+  const colourOf = (job) => replicaColour(jobs.indexOf(job), theme);
+  const dashOf = (replica) => DASHES[replicas.indexOf(replica) % DASHES.length];
+  const palette = Object.entries(lines).map(([name, [job, replica]]) => [
+    name,
+    { colour: colourOf(job), dash: dashOf(replica) },
+  ]);
+  const measured = new Set(Object.values(lines).map(([job]) => job));
+  const shown = jobs.filter((job) => measured.has(job));
+  const told = replicas.length > 1 && replicas.length <= DASHES.length ? replicas : [];
+  return {
+    palette: new Map(palette),
+    legend: [
+      ...shown.map((job) => [job, { colour: colourOf(job) }]),
+      ...told.map((replica) => [replica, { colour: "currentColor", dash: dashOf(replica) }]),
+    ],
+    chosen: ALL,
+  };
 }
