@@ -54,6 +54,8 @@ class Card:
         What was seen of it before; without it, what the other things tell.
     series, progress
         What it has measured, and how far it says that it has come.
+    metrics_note
+        What there is to know of how they were read.
     log_tail, log_total
         The last lines of its log, each with its replica, and how many there are.
     yaml
@@ -72,6 +74,7 @@ class Card:
     timeline: Timeline | None = None
     series: Sequence[Series] = ()
     progress: Progress | None = None
+    metrics_note: str = ""
     log_tail: Sequence[tuple[str, str]] = ()
     log_total: int = 0
     yaml: str = ""
@@ -148,8 +151,10 @@ class Card:
         groups = grouped(self.series)
         drawn = "".join(map(chart, groups[:_MOST_CHARTS]))
         more = len(groups) - _MOST_CHARTS
-        note = f"<p>{more} more metrics; job.metrics() has them all.</p>" if more > 0 else ""
-        return f"<div class='pyjob-charts'>{drawn}</div>{note}" if drawn else note
+        notes = [f"{more} more metrics; job.metrics() has them all"] if more > 0 else []
+        notes += [self.metrics_note] if drawn and self.metrics_note else []
+        said = "".join(f"<p class='pyjob-note'>{leaf(note)}.</p>" for note in notes)
+        return f"<div class='pyjob-charts'>{drawn}</div>{said}" if drawn else said
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self._repr_html_()}

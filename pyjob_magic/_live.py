@@ -67,6 +67,7 @@ class CardWidget(anywidget.AnyWidget):
     timeline = traitlets.Any().tag(sync=True)
     charts = traitlets.Any().tag(sync=True)
     charts_note = traitlets.Unicode().tag(sync=True)
+    metrics_note = traitlets.Unicode().tag(sync=True)
     events = traitlets.Any().tag(sync=True)
     manifest = traitlets.Any().tag(sync=True)
     log = traitlets.Any().tag(sync=True)

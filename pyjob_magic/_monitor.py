@@ -249,6 +249,7 @@ class Monitor:
             diagnosis=self._diagnosis,
             timeline=self._timeline,
             series=self._readings.series,
+            metrics_note=self._readings.note,
             progress=progress._replace(left=left if progress.fraction < 1 else None)
             if progress
             else None,
@@ -281,10 +282,7 @@ class Monitor:
 
     def _tell_charts(self, _: datetime) -> dict[str, Any]:
         charts, note = _view.charts(self._readings.series)
-        if passed_over := self._readings.passed_over:
-            note = f"{note}; " if note else ""
-            note += f"{passed_over:,} lines came too fast to be read; job.metrics() reads them"
-        return {"charts": charts, "charts_note": note}
+        return {"charts": charts, "charts_note": note, "metrics_note": self._readings.note}
 
     def _tell_events(self, _: datetime) -> dict[str, Any]:
         return {"events": _view.events(self._events)}

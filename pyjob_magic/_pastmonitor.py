@@ -90,7 +90,7 @@ class PastMonitor:
         }
         if part is Part.CHARTS:
             charts, note = _view.charts(past.series)
-            return {"charts": charts, "charts_note": note}
+            return {"charts": charts, "charts_note": note, "metrics_note": ""}
         return told[part]
 
     def _head(self, now: datetime) -> Json:

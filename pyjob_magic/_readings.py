@@ -52,6 +52,14 @@ class Readings:
         """The metrics, in the order in which they were first heard of."""
         return self._collector.series
 
+    @property
+    def note(self) -> str:
+        """What there is to know of the metrics: that not all lines were read, if so."""
+        if not self.passed_over:
+            return ""
+        lines = "1 line" if self.passed_over == 1 else f"{self.passed_over:,} lines"
+        return f"{lines} came too fast to be read for metrics; job.metrics() reads all"
+
     def take(self, replica: str, texts: Sequence[str], now: float) -> None:
         """Read lines of a replica, as many as there is time for.
 

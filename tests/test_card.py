@@ -296,6 +296,7 @@ def test_a_large_card_of_usual_things_holds_them_all() -> None:
         job=job,
         pods=pods,
         series=[Series(name, f"m{n}", "step", points) for n in range(8) for name in names],
+        metrics_note="7 lines came too fast",
         log_tail=[("worker-12", f"step {n}/3000 loss=0.1234 acc=0.9876 " * 4) for n in range(40)],
         yaml="line: of a manifest\n" * 800,
     )
@@ -304,6 +305,7 @@ def test_a_large_card_of_usual_things_holds_them_all() -> None:
 
     assert len(html) < 100_000
     assert "2 more metrics" in html
+    assert "7 lines came too fast." in html
     assert "Log: the last 40 of" in html
     assert html.count("<svg") == 33 + 6
     assert "shows it live" in html

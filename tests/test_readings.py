@@ -20,6 +20,7 @@ def test_values_are_bounded_however_long_a_job_prints() -> None:
 
     (loss,) = readings.series
     assert readings.passed_over == 0
+    assert readings.note == ""
     assert len(loss.points) <= 15_001
     assert loss.points[0] == Point(1, 0)
     assert loss.points[-1] == Point(3 * 10_001, 0)
@@ -40,3 +41,15 @@ def test_what_was_printed_before_somebody_looked_tells_nothing_of_the_speed() ->
         readings.take("master-0", [f"epoch {n}/40"], 100.0 + n - 15)
     _, _, left = readings.progress(["master-0"], {}, 105.0) or ("", None, None)
     assert left == pytest.approx(20, abs=1.5)
+
+
+def test_what_came_too_fast_is_counted() -> None:
+    """And who sees the metrics is told."""
+    now = iter(range(10_000))
+    readings = Readings(clock=lambda: float(next(now)))
+
+    readings.take("master-0", ["loss=1"] * 2_000, 0.0)
+
+    assert (
+        readings.note == "2,000 lines came too fast to be read for metrics; job.metrics() reads all"
+    )

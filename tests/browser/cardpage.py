@@ -113,6 +113,7 @@ def running(replicas: int = 3, **changes: Any) -> dict[str, Any]:
         "timeline": timeline(names),
         "charts": charts(names[:4]),
         "charts_note": "",
+        "metrics_note": "",
         "events": EVENTS,
         "manifest": {"yaml": YAML, "kubectl": KUBECTL},
     }

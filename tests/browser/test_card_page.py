@@ -95,7 +95,7 @@ def test_nothing_of_a_job_becomes_markup(open_card: Open) -> None:
 
 def hostile() -> dict[str, Any]:
     """Return traits of which every text wants to be more."""
-    traits: dict[str, Any] = _poisoned(failed() | {"charts_note": "note"})
+    traits: dict[str, Any] = _poisoned(failed() | {"charts_note": "note", "metrics_note": "note"})
     traits["replicas"] = traits["replicas"][:1]
     for chart in traits["charts"]:
         chart["series"] = chart["series"][:1]
@@ -694,6 +694,18 @@ def test_charts_show_values_to_pointer_and_keys(open_card: Open) -> None:
     card.page.keyboard.press("Escape")
     expect(values).to_be_hidden()
     assert (chart.locator(".pj-line").first.get_attribute("d") or "").count("M") == 2
+
+
+def test_metrics_that_were_not_all_read(open_card: Open) -> None:
+    """The small ones say so, too, above the tabs; and the charts say what else is left out."""
+    card = open_card(running(metrics_note="7 lines came too fast"))
+    expect(card.page.get_by_role("region", name="Newest metrics")).to_contain_text("7 lines came")
+
+    card.set(charts_note="not drawn: 3 of 27 metrics")
+
+    expect(card.open("Metrics").locator(".pj-note")).to_have_text(
+        "not drawn: 3 of 27 metrics; 7 lines came too fast"
+    )
 
 
 def test_charts_of_a_run_that_began_again(open_card: Open) -> None:

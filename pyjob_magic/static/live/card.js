@@ -7,6 +7,7 @@ const TRAITS = [
   "timeline",
   "charts",
   "charts_note",
+  "metrics_note",
   "events",
   "manifest",
   "log",
@@ -156,7 +157,7 @@ class LiveCard {
     if (["head", "tail", "log"].includes(name)) this.panel.hear();
     if (name === "head")
       this.ahead = Math.max(this.ahead, this.#data("head").now - Date.now() / 1000);
-    this.changed(name === "charts_note" ? "charts" : name);
+    this.changed(name.endsWith("_note") ? "charts" : name);
   }
 
   #data(name) {
@@ -189,9 +190,10 @@ class LiveCard {
   #charts(theme) {
     const charts = this.model.get("charts") ?? [];
     const names = (this.model.get("replicas") ?? []).map((replica) => replica.name);
-    this.sparks.render(charts, names, theme);
+    const read = this.model.get("metrics_note") ?? "";
+    this.sparks.render(charts, read, names, theme);
     const palette = paletteOf(charts, names, theme);
-    this.charts.render(charts, this.model.get("charts_note") ?? "", {
+    this.charts.render(charts, [this.model.get("charts_note"), read], {
       palette,
       legend: [...palette],
       chosen: this.panel.source.view,

@@ -8,7 +8,7 @@ class Charts {
     this.log = false; // whether values stand at their logarithms, where they can
     this.legend = el("ul", { class: "pj-legend", "aria-label": "Lines of the charts" });
     this.scale = toggle("log", "Log scale", "Values at their logarithms", () => this.#rescale());
-    this.note = el("p", { class: "pj-note" });
+    this.notes = el("p", { class: "pj-note" });
     this.grid = el("div", { class: "pj-charts" });
     this.empty = el(
       "p",
@@ -16,7 +16,7 @@ class Charts {
       "No metrics yet. Printed lines such as loss=0.5, or JSON objects, become charts.",
     );
     this.head = el("div", { class: "pj-chartshead" }, this.legend, this.scale);
-    this.node = el("div", {}, this.head, this.grid, this.empty, this.note);
+    this.node = el("div", {}, this.head, this.grid, this.empty, this.notes);
   }
 
   /**
@@ -25,9 +25,9 @@ class Charts {
    * `look` has `palette` (pens by the names of the lines), `legend` (pens with their names) and
    * `chosen` (the line that stands out, or ALL).
    */
-  render(charts, note, look) {
+  render(charts, notes, look) {
     if (!this.node.offsetParent) return;
-    this.shown = [charts, note, look];
+    this.shown = [charts, notes, look];
     this.#legend(look.legend);
     const keys = charts.map(keyOf);
     for (const [key, chart] of this.charts)
@@ -43,7 +43,7 @@ class Charts {
     });
     this.head.hidden = charts.length === 0;
     this.empty.hidden = charts.length > 0;
-    say(this.note, note);
+    say(this.notes, notes.filter(Boolean).join("; "));
   }
 
   #legend(legend) {

@@ -3,18 +3,26 @@
 class Sparks {
   constructor(open) {
     this.open = open;
-    this.node = el("div", { class: "pj-sparks", role: "group", "aria-label": "Newest metrics" });
+    this.tiles = el("div", { class: "pj-sparks" });
+    this.note = el("p", { class: "pj-sparknote" });
+    this.node = el(
+      "section",
+      { class: "pj-section", "aria-label": "Newest metrics" },
+      this.tiles,
+      this.note,
+    );
   }
 
-  render(charts, names, theme) {
+  render(charts, note, names, theme) {
     const shown = charts.slice(0, 4);
     this.node.hidden = shown.length === 0;
     const palette = paletteOf(shown, names, theme);
-    while (this.node.childElementCount > shown.length) this.node.lastChild.remove();
+    while (this.tiles.childElementCount > shown.length) this.tiles.lastChild.remove();
+    say(this.note, note);
     shown.forEach((data, i) => {
       const button =
-        this.node.children[i] ??
-        this.node.appendChild(
+        this.tiles.children[i] ??
+        this.tiles.appendChild(
           el("button", {
             type: "button",
             class: "pj-spark",

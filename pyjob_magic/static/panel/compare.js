@@ -50,7 +50,7 @@ class Compare {
       this.#table();
       put(this.diffs, diffs.map(diffOf));
     }
-    this.charts.render(charts ?? [], note ?? "", comparedLook(columns, lines ?? {}, theme));
+    this.charts.render(charts ?? [], [note], comparedLook(columns, lines ?? {}, theme));
     if (fresh) this.title.focus();
   }
 
