@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import gzip
 import os
 import secrets
 import threading
@@ -284,15 +285,26 @@ class LiveCard:
             self._send({Part.HEAD})  # with the time, by which the page sets its clock
 
     def _download(self, asked: dict[str, Any]) -> None:
+        """Send the lines of a view up to `end`, of them the last that `size` bytes hold."""
         view, book = str(asked["view"]), self._monitor.book
-        book.total(view)
+        total = book.total(view)
+        end = min(total, int(asked.get("end") or total))
+        size = int(asked.get("size") or 0)
         name = f"{'-'.join(filter(None, [self._monitor.name, view]))}.log"
-        self._in_background(lambda: self._send_pieces(asked, name, [*book.pieces(view)]))
 
-    def _send_pieces(self, asked: dict[str, Any], name: str, pieces: list[bytes]) -> None:
-        for part, piece in enumerate(pieces or [b""]):
-            told = {"name": name, "part": part, "parts": max(1, len(pieces))}
-            self._answer("download", asked, buffers=[piece], **told)
+        def send() -> None:
+            start = book.last(view, size, end) if size else 0
+            told = {"name": name, "start": start, "end": end}
+            self._send_pieces(asked, told, [*book.pieces(view, start, end)])
+
+        self._in_background(send)
+
+    def _send_pieces(
+        self, asked: dict[str, Any], told: dict[str, Any], pieces: list[bytes]
+    ) -> None:
+        for part, piece in enumerate(pieces or [gzip.compress(b"")]):
+            whole = {"part": part, "parts": max(1, len(pieces))}
+            self._answer("download", asked, buffers=[piece], **told, **whole)
 
     # -- the buttons ------------------------------------------------------------------------------
 

@@ -138,12 +138,35 @@ class LogBook:
         capped = len(found) > MOST_FOUND
         return Found(found[at % len(found)], min(len(found), MOST_FOUND), capped)
 
-    def pieces(self, view: str) -> Iterator[bytes]:
+    def last(self, view: str, size: int, end: int | None = None) -> int:
+        """Return the number of the first of the last lines that `size` bytes hold, or of the last.
+
+        Parameters
+        ----------
+        view
+            Where to look.
+        size
+            Bytes that the lines may have together.
+        end
+            Number behind the last of them; without it, all lines there are.
+        """
+        who = self._who(view)
+        with self._lock:
+            start = end = self._end(view, end)
+            for part in reversed(self._parts):
+                while part.first(who) < start <= part.total(who):
+                    size -= part.room(who, start - 1)
+                    if size < 0 and start < end:
+                        return start
+                    start -= 1
+        return start
+
+    def pieces(self, view: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the text of a view, whole lines gzipped; in that of all each names its replica."""
-        who, number, total = self._who(view), 0, self.total(view)
-        while number < total:
+        who, number, end = self._who(view), start, self._end(view, end)
+        while number < end:
             with self._lock:
-                lines, number = self._piece(who, number)
+                lines, number = self._piece(who, number, end)
             if not lines:
                 continue  # they were left out
             names = self.replicas
@@ -157,12 +180,18 @@ class LogBook:
         with self._lock:
             self._parts = [_Part.after(self._parts[-1])]
 
-    def _piece(self, who: int, number: int) -> tuple[list[Numbered], int]:
+    def _end(self, view: str, end: int | None) -> int:
+        total = self.total(view)
+        return total if end is None else min(end, total)
+
+    def _piece(self, who: int, number: int, most: int) -> tuple[list[Numbered], int]:
         part = next(part for part in self._parts if number < part.total(who))
         start = max(number, part.first(who))
         if start == part.total(who):
             return [], start
-        end = part.reach(who, start, _PIECE)
+        if start >= most:
+            return [], start
+        end = min(most, part.reach(who, start, _PIECE))
         return part.lines(who, start, end, longest=None), end
 
     def _begin_part(self) -> _Part:
@@ -251,6 +280,12 @@ class _Part:
         if who >= 0:
             last = bisect_left(self._own[who], last)
         return max(start + 1, base + last)
+
+    def room(self, who: int, number: int) -> int:
+        """Return how many bytes a line of a view takes."""
+        index = number - self._bases[who]
+        at = index if who < 0 else self._own[who][index]
+        return self._ends[at] - self._begin(at)
 
     def find(self, who: int, text: str, most: int) -> list[int]:
         """Return the numbers in a view of the lines that hold `text`, of `most` lines at most."""

@@ -163,6 +163,9 @@ def test_any_lines_can_be_had(kernel: Kernel) -> None:
     piece, (data,) = kernel.ask(card, do="download", id=9, view="master-0")
     assert piece["name"] == "long-master-0.log"
     assert gzip.decompress(data).decode().splitlines()[-1] == "line 4999"
+    piece, (data,) = kernel.ask(card, do="download", id=10, view="", end=3000, size=20)
+    assert (piece["start"], piece["end"]) == (2998, 3000)
+    assert gzip.decompress(data) == b"[master-0] line 2998\n[master-0] line 2999\n"
 
 
 def test_nonsense_is_not_answered(kernel: Kernel) -> None:
@@ -176,6 +179,7 @@ def test_nonsense_is_not_answered(kernel: Kernel) -> None:
         {"do": "lines", "id": 1, "view": "", "start": "x", "count": None},
         {"do": "act", "id": 1, "action": "explode"},
         {"do": "view", "view": 3},
+        {"do": "download", "id": 1, "view": "", "end": "x"},
     ]
     for content in nonsense:
         kernel.send(card, **content)

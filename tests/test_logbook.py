@@ -56,6 +56,22 @@ def test_a_download_holds_all(batches: Batches, view: str) -> None:
 
 
 @settings(deadline=None)
+@given(BATCHES, st.sampled_from(("", *NAMES)), st.integers(0, 30), st.integers(0, 20))
+def test_the_last_lines_of_a_size(batches: Batches, view: str, size: int, end: int) -> None:
+    """As many as there is room for, at least one; they can be downloaded alone."""
+    book, lines = filled(batches), flat(batches, view)[:end]
+
+    start = book.last(view, size, end)
+
+    sizes = [len(line.encode()) + 1 for _, line in lines]
+    assert 0 <= start <= max(0, len(lines) - 1)
+    assert sum(sizes[start:]) <= size or start == max(0, len(lines) - 1)
+    assert start == 0 or sum(sizes[start - 1 :]) > size
+    text = b"".join(map(gzip.decompress, book.pieces(view, start, end))).decode()
+    assert text.count("\n") == len(lines) - start
+
+
+@settings(deadline=None)
 @given(
     BATCHES, st.sampled_from(("", *NAMES)), st.text("ab0", min_size=1, max_size=2), st.booleans()
 )

@@ -135,16 +135,22 @@ class FakeModel {
         ok: message.action !== "rerun",
         message: `${message.action} was asked for`,
       });
-    } else if (what === "download") this.download(view, tell);
+    } else if (what === "download") this.download(message, tell);
   }
 
-  async download(view, tell) {
+  /** Send the lines; where a size is given, the last ones that it holds at 20 bytes each. */
+  async download({ view, end = this.log.count(view), size }, tell) {
+    const start = size ? Math.max(0, end - size / 20) : 0;
+    const half = Math.ceil((end - start) / 2);
+    const named = ([replica, text]) =>
+      view ? `${text}\n` : `[${this.log.replicas[replica]}] ${text}\n`;
     for (const part of [0, 1]) {
-      const half = Math.ceil(this.log.count(view) / 2);
-      const lines = this.log.lines(view, part * half, half).map((line) => `${line[1]}\n`);
+      const first = start + part * half;
+      const lines = this.log.lines(view, first, Math.min(half, end - first)).map(named);
       const stream = new Blob(lines).stream().pipeThrough(new CompressionStream("gzip"));
       const bytes = await new Response(stream).arrayBuffer();
-      tell({ is: "download", name: "../mnist.log", part, parts: 2 }, [new DataView(bytes)]);
+      const told = { name: "../mnist.log", start, end, part, parts: 2 };
+      tell({ is: "download", ...told }, [new DataView(bytes)]);
     }
   }
 }

@@ -349,20 +349,68 @@ def test_a_log_is_saved_whole(open_card: Open, tmp_path: Path) -> None:
 
     lines = (tmp_path / "log").read_text().splitlines()
     assert len(lines) == 1001
-    assert lines[1000].startswith("step 1000 ")
+    assert lines[1000].startswith("[worker-0] step 1000 ")
     assert "/" not in download.value.suggested_filename
 
 
-def test_copying_takes_what_is_on_screen(open_card: Open) -> None:
-    """Without a selection, the lines in sight with the names of their replicas."""
-    card = open_card(None, a_log(2, {0: "\x1b[31mred\x1b[0m", 1: "plain"}))
+def copied(card: CardPage) -> str:
+    """Press the button that copies the log, and return what is in the clipboard then."""
     card.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-
+    card.page.mouse.move(0, 0)
     card.page.get_by_role("button", name="Copy").click()
-
     expect(card.page.get_by_role("button", name="Copied")).to_be_visible()
-    copied = card.page.evaluate("navigator.clipboard.readText()")
-    assert copied == "master-0 red\nworker-0 plain\n"
+    text: str = card.page.evaluate("navigator.clipboard.readText()")
+    return text
+
+
+def test_copying_takes_all_lines(open_card: Open) -> None:
+    """As a terminal shows them, with the names of their replicas; of one replica those of it."""
+    special = {0: "\x1b[31mred\x1b[0m", 1: "10%\r20%"}
+    card = open_card(None, a_log(5000, special))
+    card.print(0, [(2, "half a li")])
+
+    lines = copied(card).splitlines()
+    assert lines[:3] == ["[master-0] red", "[worker-0] 20%", "[worker-1] step 2 loss=1.9960"]
+    assert len(lines) == 5001
+    assert lines[-1] == "[worker-1] half a li"
+
+    card.page.get_by_role("option", name="worker-0, Running").click()
+    shows(card, "step 4999 ")
+    assert copied(card).splitlines()[1] == "step 4 loss=1.9920"
+
+
+def test_copying_takes_what_was_there_when_it_was_paused(open_card: Open) -> None:
+    """What has come since is not shown either."""
+    card = open_card(None, a_log(300))
+    card.page.get_by_role("button", name="Pause").click()
+    card.print(50)
+
+    assert len(copied(card).splitlines()) == 300
+
+
+def test_copying_has_an_end(open_card: Open) -> None:
+    """Of very many lines the last ones are copied, and that is said."""
+    card = open_card(None, a_log(200_500))
+
+    assert copied(card).splitlines()[0].startswith("[worker-1] step 500 ")
+
+    expect(card.page.locator(".pj-logstatus")).to_have_text(
+        "Copied the last 200,000 of 200,500 lines; Download has all."
+    )
+
+
+def test_copying_while_the_kernel_is_busy(open_card: Open) -> None:
+    """What is here is copied, and that is said."""
+    card = open_card(None, a_log(90_000))
+    shows(card, "step 89999 ")
+    card.page.evaluate("model.busy = true")
+
+    lines = copied(card).splitlines()
+
+    assert lines[-1].startswith("[worker-1] step 89999 ")
+    expect(card.page.locator(".pj-logstatus")).to_contain_text(
+        f"The kernel is busy until the running cell ends: copied the {len(lines)} lines at hand."
+    )
 
 
 def test_marked_text_stays_marked(open_card: Open) -> None:

@@ -78,14 +78,20 @@ function bringIntoSight(node) {
     document.addEventListener(kind, stop, { once: true, capture: true, passive: true });
 }
 
-/** Copy to the clipboard, also where a page without TLS has no `navigator.clipboard`. */
+/**
+ * Copy a text to the clipboard, or what a promise of one brings.
+ *
+ * Also where a page without TLS has no `navigator.clipboard`; it is called at once, as browsers
+ * only let those copy who have just been clicked.
+ */
 async function copyText(text) {
+  const blob = Promise.resolve(text).then((told) => new Blob([told], { type: "text/plain" }));
   try {
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
     return true;
   } catch {
     const area = el("textarea", { class: "pj-unseen", "aria-hidden": "true" });
-    area.value = text;
+    area.value = await text;
     document.body.append(area);
     area.select();
     const copied = document.execCommand("copy");
@@ -94,16 +100,18 @@ async function copyText(text) {
   }
 }
 
-/** Return a button that copies what `text()` returns, and says whether it did. */
-function copyButton(label, text) {
+/** Return a button that copies what `text()` returns or promises, and says whether it did. */
+function copyButton(label, text, title = null) {
   const button = el(
     "button",
-    { type: "button", class: "pj-button", onclick },
+    { type: "button", class: "pj-button", title, onclick },
     icon("copy"),
     el("span", {}, label),
   );
   async function onclick() {
-    const copied = await copyText(text());
+    const told = text();
+    if (told instanceof Promise) put(button, icon("copy"), el("span", {}, "Copying \u2026"));
+    const copied = await copyText(told);
     put(button, icon(copied ? "check" : "copy"), el("span", {}, copied ? "Copied" : "Not allowed"));
     button.addEventListener("blur", restore, { once: true });
     button.addEventListener("pointerleave", restore, { once: true });

@@ -44,7 +44,7 @@ class LogPanel {
         this.follow,
         this.pause,
         this.wrap,
-        copyButton("Copy", () => this.#copied()),
+        copyButton("Copy", () => this.#copied(), "Copy what is selected, else all lines"),
         el(
           "button",
           {
@@ -105,6 +105,7 @@ class LogPanel {
   }
 
   stop() {
+    clearTimeout(this.passing);
     this.list.stop();
     this.search.stop();
   }
@@ -162,27 +163,38 @@ class LogPanel {
   }
 
   #download() {
-    download(this.card.kernel, this.source.view, (text) => {
-      this.told = text;
-      this.card.changed("log");
-    });
+    download(this.card.kernel, this.source.view, (text) => this.#tell(text));
   }
 
-  /** Return what is selected in the log, else what is on screen. */
+  #tell(text, { passes = false } = {}) {
+    this.told = text;
+    this.card.changed("log");
+    clearTimeout(this.passing);
+    if (passes) this.passing = setTimeout(() => this.#tell(""), PASSING);
+  }
+
+  /** Return what is selected in the log, else all lines of what is shown. */
   #copied() {
     const selection = document.getSelection();
     if (!selection.isCollapsed && this.list.node.contains(selection.anchorNode))
       return selection.toString();
-    const lines = [];
-    for (let i = this.list.first; i <= this.list.last; i += 1) {
-      const row = this.source.row(i);
-      if (!row) continue;
-      const text = terminal(row.text, MOST)
-        .spans.map((span) => span.text)
-        .join("");
-      lines.push(this.source.view === ALL ? `${this.source.replicas[row.replica]} ${text}` : text);
-    }
-    return `${lines.join("\n")}\n`;
+    return this.#whole();
+  }
+
+  async #whole() {
+    const { source, card } = this;
+    const { view, partial } = source;
+    const named = ([replica, text]) =>
+      view === ALL ? `[${source.replicas[replica]}] ${text}` : text;
+    const fetched = await fetchTexts(card.kernel, view, source.end);
+    const texts = fetched?.texts ?? source.atHand.map(named);
+    const whole = fetched?.start === 0;
+    const said = fetched
+      ? `Copied the last ${count(texts.length)} of ${counted(fetched.end, "line")}; Download has all.`
+      : `${card.kernel.silence}: copied the ${counted(texts.length, "line")} at hand.`;
+    this.#tell(whole ? "" : said, { passes: true });
+    const lines = [...texts, ...partial.map(named)];
+    return lines.map((text) => `${printed(text, view === ALL)}\n`).join("");
   }
 
   /** Who marks text wants it to stay where it is. */
@@ -202,4 +214,11 @@ class LogPanel {
     event.preventDefault();
     this.search.input.select();
   }
+}
+
+/** Return a line as a terminal shows it, with the name of its replica if that stands before it. */
+function printed(line, named) {
+  const from = named ? line.indexOf("] ") + 2 : 0;
+  const { spans } = terminal(line.slice(from), MOST);
+  return line.slice(0, from) + spans.map((span) => span.text).join("");
 }

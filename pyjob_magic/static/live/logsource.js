@@ -46,6 +46,16 @@ class LogSource {
     return this.lines.total === 0 && this.#known > 0 && this.view !== ALL && this.#whole.total > 0;
   }
 
+  /** Number behind the last line that is shown while it is paused; undefined if it is not. */
+  get end() {
+    return this.makeshift ? undefined : this.held?.total;
+  }
+
+  /** The lines of this view that are here already. */
+  get atHand() {
+    return this.makeshift ? this.#found() : [...this.lines.all()];
+  }
+
   get note() {
     return this.#log.note ?? "";
   }
