@@ -624,21 +624,44 @@ def test_the_diagnosis_comes_first(open_card: Open) -> None:
     assert all(int(line.split()[1]) % 3 == 2 for line in card.lines())
 
 
-def test_deleting_asks_once(open_card: Open) -> None:
-    """The first click asks, in the card; Escape and Keep leave the job, the second deletes."""
+@pytest.mark.parametrize(
+    ("action", "question"),
+    [
+        ("Delete", "Delete mnist-resnet50 and its logs?"),
+        ("Suspend", "Suspend? Replicas stop; progress since the last checkpoint is lost."),
+    ],
+)
+def test_what_cannot_be_taken_back_asks_once(open_card: Open, action: str, question: str) -> None:
+    """The first click asks, in the card; Escape and Keep leave the job, the second click acts."""
     card = open_card()
+    button = card.page.get_by_role("button", name=action)
     for leave in ("Escape", "Enter"):  # the focus is on Keep
-        card.page.get_by_role("button", name="Delete").click()
-        expect(card.page.get_by_role("button", name="Keep")).to_be_focused()
+        button.click()
+        keep = card.page.get_by_role("button", name="Keep")
+        expect(keep).to_be_focused()
+        expect(keep).to_have_accessible_description(question)
         card.page.keyboard.press(leave)
-        expect(card.page.get_by_role("button", name="Suspend")).to_be_visible()
+        expect(card.page.get_by_role("button", name="Wait")).to_be_visible()
+        expect(button).to_be_focused()
     assert card.sent("act") == []
 
-    card.page.get_by_role("button", name="Delete").click()
-    card.page.get_by_role("button", name="Delete").click()
+    button.click()
+    button.click()
 
-    expect(card.page.locator(".pj-said")).to_have_text("delete was asked for")
-    assert [message["action"] for message in card.sent("act")] == ["delete"]
+    expect(card.page.locator(".pj-said")).to_have_text(f"{action.lower()} was asked for")
+    assert [message["action"] for message in card.sent("act")] == [action.lower()]
+
+
+def test_a_question_goes_with_its_action(open_card: Open) -> None:
+    """A job that has ended meanwhile cannot be suspended, nor is that asked later."""
+    card = open_card()
+    card.page.get_by_role("button", name="Suspend").click()
+
+    card.set(head=head(actions=["delete"]))
+    expect(card.page.get_by_role("button", name="Delete")).to_be_visible()
+    card.set(head=head())
+
+    expect(card.page.get_by_role("button", name="Suspend")).to_be_visible()
 
 
 def test_an_action_that_waits_says_so(open_card: Open) -> None:
@@ -657,15 +680,15 @@ def test_an_action_that_waits_says_so(open_card: Open) -> None:
 
 def test_what_came_of_an_action_passes(open_card: Open) -> None:
     """It goes with the state that it was about, or after a while; an error stays until then."""
-    card = open_card(running(head=head(actions=["suspend", "rerun"])))
+    card = open_card(running(head=head(actions=["resume", "rerun"])))
     said = card.page.locator(".pj-said")
-    card.page.get_by_role("button", name="Suspend").click()
-    expect(said).to_have_text("suspend was asked for")
-    card.set(head=head(state="Suspended", actions=["suspend", "rerun"]))
+    card.page.get_by_role("button", name="Resume").click()
+    expect(said).to_have_text("resume was asked for")
+    card.set(head=head(state="Suspended", actions=["resume", "rerun"]))
     expect(said).to_be_empty()
 
     card.page.clock.install()
-    for button, stays in (("Rerun", True), ("Suspend", False)):
+    for button, stays in (("Rerun", True), ("Resume", False)):
         card.page.get_by_role("button", name=button).click()
         card.page.clock.run_for(100)
         expect(said).to_have_text(f"{button.lower()} was asked for")
@@ -702,7 +725,7 @@ def test_a_message_that_cannot_be_sent_is_no_error(open_card: Open) -> None:
     """A kernel that goes without a word is noticed with the first thing that it is asked."""
     card = open_card()
     card.page.evaluate("model.gone = true")
-    card.page.get_by_role("button", name="Suspend").click()
+    card.page.get_by_role("button", name="Wait").click()
 
     expect(card.page.locator(".pj-link")).to_contain_text("No kernel is attached")
 

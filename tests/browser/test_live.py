@@ -199,11 +199,13 @@ raise ValueError(hostile)"""
 
 
 def test_buttons(notebook: Notebook, tmp_path: Path) -> None:
-    """A click does what the button says; deleting is asked for once."""
+    """A click does what the button says; suspending and deleting are asked for once."""
     go = tmp_path / "go"
     card = submit(notebook, "pressed", training(go).replace("range(3)", "range(1)"))
     expect(card.badge).to_have_text("Running")
 
+    card.press("Suspend")
+    expect(card.live).to_contain_text("progress since the last checkpoint is lost")
     card.press("Suspend")
     expect(card.badge).to_have_text("Suspended")
     card.press("Resume")

@@ -1,4 +1,4 @@
-// The buttons of the head. Deleting asks once, here in the card.
+// The buttons of the head. What cannot be taken back asks once, here in the card.
 
 const ACTIONS = {
   wait: {
@@ -12,6 +12,8 @@ const ACTIONS = {
     doing: "Suspending",
     icon: "pause",
     title: "Stop the replicas and keep the job",
+    asks: () => "Suspend? Replicas stop; progress since the last checkpoint is lost.",
+    keep: "Keep running",
   },
   resume: { label: "Resume", doing: "Resuming", icon: "play", title: "Start the replicas again" },
   rerun: {
@@ -31,6 +33,8 @@ const ACTIONS = {
     doing: "Deleting",
     icon: "trash",
     title: "Delete the job and its replicas",
+    asks: (job) => `Delete ${job} and its logs?`,
+    keep: "Keep",
   },
 };
 
@@ -40,7 +44,7 @@ class Actions {
     this.buttons = el("div", { class: "pj-actions", role: "group", "aria-label": "Actions" });
     this.said = el("div", { class: "pj-said", role: "status" });
     this.drawn = "";
-    this.asking = false;
+    this.asking = null; // the action that is asked about
     this.pending = null;
   }
 
@@ -49,12 +53,13 @@ class Actions {
     this.now = [names, live, job];
     if (!live) this.pending = null; // nobody will answer
     const known = names.filter((name) => name in ACTIONS);
+    if (!live || !known.includes(this.asking)) this.asking = null;
     const drawn = JSON.stringify([known, live, this.asking, this.pending, job]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     const focused =
       this.buttons.contains(document.activeElement) && document.activeElement.dataset.action;
-    if (this.asking && live && known.includes("delete")) put(this.buttons, ...this.#question(job));
+    if (this.asking) put(this.buttons, ...this.#question(this.asking, job));
     else put(this.buttons, ...known.map((name) => this.#button(name, live)));
     if (focused) (this.#found(focused) ?? this.buttons.querySelector("button"))?.focus();
   }
@@ -69,7 +74,7 @@ class Actions {
   }
 
   #button(name, live) {
-    const { label, doing, icon: picture, title } = ACTIONS[name];
+    const { label, doing, icon: picture, title, asks } = ACTIONS[name];
     const off = !live || this.pending !== null;
     return el(
       "button",
@@ -79,40 +84,51 @@ class Actions {
         "data-action": name,
         "aria-disabled": off ? "true" : null,
         title: live ? title : "There is no kernel to do this",
-        onclick: () => !off && (name === "delete" ? this.#ask(true) : this.#act(name)),
+        onclick: () => !off && (asks ? this.#ask(name) : this.#act(name)),
       },
       icon(picture),
       this.pending === name ? `${doing} \u2026` : label,
     );
   }
 
-  #question(job) {
+  #question(action, job) {
+    const { label: does, asks, keep } = ACTIONS[action];
+    const id = freshId("pj-question");
+    const leave = () => this.#ask(null, action);
     const onkeydown = (event) => {
       if (event.key !== "Escape") return;
       event.preventDefault();
-      this.#ask(false);
+      leave();
     };
-    const button = (action, label, kind, onclick) =>
+    const button = (name, label, kind, onclick) =>
       el(
         "button",
-        { type: "button", class: `pj-button ${kind}`, "data-action": action, onclick, onkeydown },
+        {
+          type: "button",
+          class: `pj-button ${kind}`,
+          "data-action": name,
+          "aria-describedby": id,
+          onclick,
+          onkeydown,
+        },
         label,
       );
     return [
-      el("span", { class: "pj-question" }, `Delete ${job} and its logs?`),
-      button("confirm", "Delete", "pj-danger", () => this.#act("delete")),
-      button("keep", "Keep", "", () => this.#ask(false)),
+      el("span", { class: "pj-question", id }, asks(job)),
+      button("confirm", does, "pj-danger", () => this.#act(action)),
+      button("keep", keep, "", leave),
     ];
   }
 
-  #ask(asking) {
-    this.asking = asking;
+  /** Ask about an action; null goes back to the button of the one that was asked about before. */
+  #ask(action, before) {
+    this.asking = action;
     this.render(...this.now);
-    this.#found(asking ? "keep" : "delete")?.focus();
+    this.#found(action ? "keep" : before)?.focus();
   }
 
   #act(action) {
-    this.asking = false;
+    this.asking = null;
     this.pending = action;
     this.render(...this.now);
     this.#tell("", false);
