@@ -30,7 +30,7 @@ class LogPanel {
     this.wrap = toggle("wrap", "Wrap", "Wrap long lines", () => this.list.setWrap(!this.list.wrap));
     this.status = el("div", { class: "pj-logstatus", role: "status" });
     this.told = "";
-    this.empty = el("p", { class: "pj-nolines" }, "No line yet.");
+    this.empty = el("p", { class: "pj-nolines" }, "No lines yet.");
     this.counts = el("span", { class: "pj-counts" });
     this.node = el(
       "div",
