@@ -124,7 +124,7 @@ class Panel:
             values={},
             offers={},
             checked={},
-            jobs={"rows": [], "note": "", "now": time.time()},
+            jobs={"rows": [], "note": "", "now": time.time(), "user": submission.user()},
             history={"rows": [], "note": ""},
             taken=None,
             cards=[],
@@ -192,7 +192,8 @@ class Panel:
         self._look(asked["values"], str(asked["source"]), asked.get("revision", 0))
 
     def _look(self, values: Mapping[str, Any], source: str, revision: int) -> Draft:
-        draft = look_at(values, source, self._build)
+        # At one time, or the seconds between two looks would count as a difference.
+        draft = look_at(values, source, partial(self._build, time=submission.time()))
         if draft.connection:
             self._move_soon(draft.connection)
         self._tell(draft, values, revision)
@@ -223,13 +224,14 @@ class Panel:
         with self._lock:
             self._tell(*self._looked)
 
-    def _build(self, options: CellOptions, source: str) -> tuple[Connection, Manifest]:
+    def _build(self, options: CellOptions, source: str, time: str) -> tuple[Connection, Manifest]:
         line = _form.line(_form.values_of(options))
         return self._commands.build(
             options,
             source,
             line,
             self._commands.find_connection,
+            time=time,
             suffix=self._suffix,
             identity=self._identity,
         )
@@ -510,7 +512,7 @@ class Panel:
     def _tell_jobs(self, rows: Sequence[Json] | None, note: str) -> None:
         """Show the jobs, or that there is something to say of those that are shown."""
         shown = self._widget.jobs["rows"] if rows is None else [*rows]
-        self._set(jobs={"rows": shown, "note": note, "now": time.time()})
+        self._set(jobs=self._widget.jobs | {"rows": shown, "note": note, "now": time.time()})
 
     def _act_on_jobs(self, asked: Json) -> None:
         self._in_background(partial(self._act, asked, self._job), asked)

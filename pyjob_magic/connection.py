@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import getpass
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -129,6 +128,7 @@ class Connection:
         notebook: str = "",
         cell: str = "",
         line: str = "",
+        time: str = "",
         suffix: str = "",
         identity: str = "",
         **said: Any,
@@ -148,9 +148,9 @@ class Connection:
             A manifest to start from.
         notebook, cell, line
             Where the source comes from, for the job's annotations.
-        suffix, identity
-            The random end of generated names, and what tells this submission from every other
-            one; who shows a manifest before it is sent keeps them.
+        time, suffix, identity
+            When it is submitted, the random end of generated names, and what tells this submission
+            from every other one; who shows a manifest before it is sent keeps them.
 
         Raises
         ------
@@ -158,14 +158,14 @@ class Connection:
             If an option cannot be, the source cannot travel, or a patch spoils the job.
         """
         origin = Origin(
-            time=submission.time(),
+            time=time or submission.time(),
             suffix=suffix or submission.suffix(),
             notebook=notebook,
             cell=cell,
             line=line,
             submission=identity or submission.identity(),
             profile=self.profile.name,
-            user=_user(),
+            user=submission.user(),
             target=self.client.target.annotations,
         )
         typed = options or JobOptions.read(said)
@@ -302,11 +302,3 @@ def _foreign(manifest: PyTorchJob | Mapping[str, Any]) -> PyTorchJob:
     annotations = {**(meta.annotations or {}), SUBMISSION: submission.identity()}
     known = meta.model_copy(update={"name": meta.name or generated, "annotations": annotations})
     return job.model_copy(update={"metadata": known})
-
-
-def _user() -> str:
-    """Return what this machine calls whoever submits; nothing if it does not know them."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a number without a name
-        return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import getpass
 import secrets
 import uuid
 from collections.abc import Iterable
@@ -38,6 +39,14 @@ def suffix() -> str:
 def identity() -> str:
     """Return what tells a submission from every other one."""
     return str(uuid.uuid4())
+
+
+def user() -> str:
+    """Return what this machine calls whoever submits; nothing if it does not know them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number without a name
+        return ""
 
 
 def prepared(manifest: Manifest, target: Target) -> Manifest:

@@ -21,7 +21,9 @@ VALUES = {"name": "mnist", "workers": "2", "cpu": "2", "memory": "4Gi"}
 def on_this_machine(options: CellOptions, source: str) -> tuple[Connection, Manifest]:
     """Build a manifest for the embedded API, which need not run for that."""
     connection = open_connection(NO_PROFILE, "local", options.namespace or "team-a")
-    return connection, connection.build(source, options, suffix="abcde", identity="1")
+    return connection, connection.build(
+        source, options, time="2026-01-01T00:00:00Z", suffix="abcde", identity="1"
+    )
 
 
 def refusing(error: PyJobError) -> Build:

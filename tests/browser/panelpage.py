@@ -148,7 +148,7 @@ def opened(**changes: Any) -> dict[str, Any]:
 
 def jobs(many: int, **changes: Any) -> dict[str, Any]:
     """Return the jobs of a namespace, the newest first."""
-    return {"rows": [job(i) for i in range(many)], "note": "", "now": NOW} | changes
+    return {"rows": [job(i) for i in range(many)], "note": "", "now": NOW, "user": "ada"} | changes
 
 
 def job(i: int, **changes: Any) -> dict[str, Any]:
@@ -169,7 +169,6 @@ def job(i: int, **changes: Any) -> dict[str, Any]:
         "can": [CAN[state], "delete", "rerun"] if state in CAN else ["delete", "rerun"],
         "who": ("ada", "grace", "linus")[i % 3],
         "progress": (i * 37 % 100) / 100 if state == "Running" else None,
-        "here": i % 3 == 0,
     }
     return row | changes
 

@@ -682,11 +682,22 @@ def test_filtered_by_words_and_states(open_panel: Open) -> None:
     expect(panel.table).to_have_attribute("aria-rowcount", str(many + 1))
     failed.click()
     panel.page.get_by_label("Filter the jobs").fill("bert")
-    panel.page.get_by_role("button", name="From here").click()
-    here = [row for row in rows if row["here"] and "bert" in row["name"]]
-    expect(panel.table).to_have_attribute("aria-rowcount", str(len(here) + 1))
     panel.page.get_by_label("Filter the jobs").fill("nobody")
     expect(panel.page.locator(".pj-nothing:visible")).to_have_text("No jobs match the filter.")
+
+
+def test_mine_is_offered_where_others_have_jobs_too(open_panel: Open) -> None:
+    rows = jobs(60)["rows"]
+    panel = open_panel({"jobs": jobs(60)})
+    panel.open("Jobs")
+    mine = panel.page.get_by_role("button", name="Mine")
+    mine.click()
+    expected = [row for row in rows if row["who"] == "ada"]
+    expect(panel.table).to_have_attribute("aria-rowcount", str(len(expected) + 1))
+    mine.click()
+
+    panel.set(jobs=jobs(60) | {"rows": expected})
+    expect(mine).to_be_hidden()
 
 
 def test_rows_are_selected_with_the_mouse(open_panel: Open) -> None:

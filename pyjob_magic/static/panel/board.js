@@ -46,9 +46,9 @@ class Board {
   /** Show the rows that are wanted. */
   render() {
     if (!this.node.offsetParent) return;
-    const { rows = [], note = "" } = this.#data;
+    const { rows = [], note = "", user = "" } = this.#data;
     this.table.resize(this.node.clientWidth);
-    this.filters.render(rows);
+    this.filters.render(rows, user);
     const wanted = this.filters.of(rows);
     this.table.set(wanted, this.#about(rows));
     say(this.note, note);

@@ -17,9 +17,9 @@ class Filters {
       oninput: () => this.#typed(),
     });
     this.chips = el("div", { class: "pj-chips", role: "group", "aria-label": "States" });
-    this.here = button("cell", "From here", () => this.#own(!this.own), {
+    this.mine = button("cell", "Mine", () => this.#own(!this.own), {
       class: "pj-chip",
-      title: "Only jobs submitted from here",
+      title: "Only the jobs I submitted",
     });
     this.#own(false);
     this.node = el(
@@ -27,7 +27,7 @@ class Filters {
       { class: "pj-filters" },
       el("span", { class: "pj-field" }, icon("search"), this.input),
       this.chips,
-      this.here,
+      this.mine,
     );
   }
 
@@ -52,12 +52,12 @@ class Filters {
   }
 
   #owned(rows) {
-    return this.own ? rows.filter((row) => row.here) : rows;
+    return this.own ? rows.filter((row) => row.who === this.user) : rows;
   }
 
   #own(own) {
     this.own = own;
-    attribute(this.here, "aria-pressed", String(own));
+    attribute(this.mine, "aria-pressed", String(own));
     this.changed();
   }
 
@@ -67,9 +67,10 @@ class Filters {
     if (this.search) this.rest = setTimeout(() => this.search(this.input.value), REST);
   }
 
-  /** Show how many rows are in which state. */
-  render(rows) {
-    this.here.hidden = !rows.some((row) => row.here) && !this.own;
+  /** Show how many rows are in which state; and offer those of `user`, if there are others. */
+  render(rows, user) {
+    this.user = user;
+    this.mine.hidden = !user || (!this.own && rows.every((row) => row.who === user));
     const states = statesOf(filteredRows(this.#owned(rows), this.#text, new Set()));
     for (const state of this.states)
       if (!states.some(([each]) => each === state)) states.push([state, "idle", 0]);
