@@ -12,6 +12,7 @@ import tempfile
 import threading
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import IO, NamedTuple
@@ -24,6 +25,8 @@ LONGEST = 10_000
 """Characters of a line that are shown; a download has them all."""
 MOST_FOUND = 10_000
 """Lines that a search counts."""
+MOST_BEGUN = 500
+"""Starts of replicas that are remembered, the latest."""
 
 _PIECE = 1024 * 1024  # bytes that are read at once
 _LEFT_OUT = "(no longer kept here)"
@@ -71,10 +74,21 @@ class LogBook:
         self._parts = [_Part(len(self.replicas))]
         self._searched: tuple[str, str, int] | None = None  # view, text, total of the last search
         self._found: list[int] = []
+        self._begun: deque[tuple[int, int, int]] = deque(maxlen=MOST_BEGUN)
 
-    def add(self, replica: str, texts: Sequence[str]) -> None:
-        """Add lines that a replica has printed."""
+    def add(self, replica: str, texts: Sequence[str], *, starts_again: bool = False) -> None:
+        """Add lines that a replica has printed.
+
+        Parameters
+        ----------
+        replica, texts
+            Who has printed what.
+        starts_again
+            Whether they are the first ones since it was started again.
+        """
         with self._lock:
+            if starts_again:
+                self._begun.append((self._numbers[replica], self.total(replica), self.total()))
             part = self._parts[-1]
             if part.size > self._most_bytes // 2 or part.count > self._most_lines // 2:
                 part = self._begin_part()
@@ -99,6 +113,12 @@ class LogBook:
         """Return how many lines each replica has."""
         with self._lock:
             return {name: self.total(name) for name in self.replicas}
+
+    def begun(self, view: str) -> list[int]:
+        """Return the numbers of the lines that a replica printed first when it ran again."""
+        who = self._who(view)
+        with self._lock:
+            return [whole if who < 0 else own for of, own, whole in self._begun if who in (-1, of)]
 
     def lines(self, view: str, start: int, count: int) -> list[Numbered]:
         """Return so many lines of a view from number `start` on, or as many as there are."""

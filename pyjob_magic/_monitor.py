@@ -20,7 +20,7 @@ from pyjob_magic.diagnosis import READ_LINES, Diagnosis, failed
 from pyjob_magic.errors import PyJobError
 from pyjob_magic.informer import News
 from pyjob_magic.job import LINGER, Job
-from pyjob_magic.logs import Follower, LogLine
+from pyjob_magic.logs import Follower, Lines, LogLine
 from pyjob_magic.metrics import Progress
 from pyjob_magic.models import Event, JobStatus, Pod, PyTorchJob
 from pyjob_magic.retries import TRYING_AGAIN
@@ -319,6 +319,7 @@ class Monitor:
                 "start": total - len(lines),
                 "lines": lines,
                 "partial": partial,
+                "begun": book.begun(view),
             },
         }
 
@@ -449,11 +450,11 @@ class Monitor:
     def _in_thread(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, name="pyjob-card", daemon=True).start()
 
-    def _take(self, lines: list[LogLine]) -> None:
+    def _take(self, lines: Lines) -> None:
         if not lines or lines[0].replica not in self.book.replicas:
             return
         replica, texts = lines[0].replica, [line.text for line in lines]
-        self.book.add(replica, texts)
+        self.book.add(replica, texts, starts_again=lines.starts_again)
         with self._lock:
             self._readings.take(replica, texts, datetime.now(UTC).timestamp())
             self._touch(Part.LOG, Part.CHARTS, Part.PROGRESS)

@@ -123,5 +123,5 @@ class PastMonitor:
         return {
             "log": {"replicas": names, "note": "Only the last lines were kept.", **counts},
             "view": self.view,
-            "tail": {"view": self.view, "start": start, "lines": lines, "partial": []},
+            "tail": {"view": self.view, "start": start, "lines": lines, "partial": [], "begun": []},
         }

@@ -7,7 +7,7 @@ import math
 import queue
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import datetime
 from enum import Enum, auto
@@ -25,7 +25,7 @@ from pyjob_magic.errors import (
     PyJobError,
 )
 from pyjob_magic.informer import News
-from pyjob_magic.interleaving import Part, began, interleaved
+from pyjob_magic.interleaving import Part, Piece, began, interleaved
 from pyjob_magic.keptlogs import Keeper, KeptLogs
 from pyjob_magic.models import Pod, PyTorchJob
 from pyjob_magic.overprint import shown
@@ -70,6 +70,13 @@ class LogLine(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.replica}] {self.text}"
+
+
+class Lines(list[LogLine]):
+    """Lines of one replica that came together."""
+
+    starts_again = False
+    """Whether these are the first of a run of the replica that is not the first one read."""
 
 
 class Follower:
@@ -125,6 +132,7 @@ class Follower:
         self._read: set[str | None] = set()  # of which pods a thread reads the log
         self._open = 0  # threads that read
         self._told = self._over = False  # whether the job was told of at all, and that it is over
+        self._runs: dict[str, set[tuple[str | None, int]]] = defaultdict(set)  # by replica
         self._kept = KeptLogs(job.metadata.uid or "", len(job.replica_names))
 
     def lines(
@@ -148,7 +156,7 @@ class Follower:
         linger: float | None = None,
         on_change: Callable[[], None] | None = None,
         on_note: Callable[[str], None] = log.warning,
-    ) -> Generator[list[LogLine], None, None]:
+    ) -> Generator[Lines, None, None]:
         """Yield lines, each time those that have come, until the job has ended and all is read.
 
         Leaving the loop ends every thread. Of a line that returns to its start, as a progress bar
@@ -205,7 +213,7 @@ class Follower:
         linger: float | None,
         on_change: Callable[[], None],
         on_note: Callable[[str], None],
-    ) -> Iterator[list[LogLine]]:
+    ) -> Iterator[Lines]:
         # At `calm` it is over if nothing is left to read, at `end` in any case.
         end = calm = math.inf if timeout is None else time.monotonic() + timeout
         refresh = math.inf  # when to tell of changes; never while there are none
@@ -247,13 +255,13 @@ class Follower:
                 yield from self._merged(item)
             else:
                 self._room.release()
-                yield _told(item.replica, item.lines)
+                yield _told(item)
 
     def _is_old(self, part: Part) -> bool:
         """Whether it was printed before all this began, and others may have printed meanwhile."""
         return self._several and began(part) < self._begun
 
-    def _merged(self, first: Part) -> Iterator[list[LogLine]]:
+    def _merged(self, first: Part) -> Iterator[Lines]:
         """Yield old lines of all replicas by their times; the logs of some come before others'."""
         parts, lines, until = [first], len(first.lines), time.monotonic() + _TOGETHER
         while lines < _MOST_MERGED and (left := until - time.monotonic()) > 0:
@@ -269,9 +277,8 @@ class Follower:
                 self._later.append(item)
         self._room.release()
         # Of logs that long the pieces are told as they come: less would be seen of each, and later.
-        whole = [part[:2] for part in parts]
-        for replica, texts in interleaved(parts) if lines < _MOST_MERGED else whole:
-            yield _told(replica, texts)
+        for each in interleaved(parts) if lines < _MOST_MERGED else parts:
+            yield _told(each)
 
     def _look_around(self) -> None:
         """Look for replicas that were too brief for the watch to have told of them."""
@@ -373,14 +380,14 @@ class Follower:
         finally:
             self._items.put(_Mark.STREAM_ENDED)
 
-    def _put(self, replica: str, batch: Batch) -> None:
+    def _put(self, replica: str, batch: Batch, *, starts_again: bool = False) -> None:
         """Hand lines to the reader; wait if it is behind, give up if it is gone."""
         lines = batch.lines
         if "\r" in batch.raw:
             lines = [shown(line) if "\r" in line else line for line in lines]
         while lines and not self._streams.closed:
             if self._room.acquire(timeout=0.5):
-                self._items.put(Part(replica, lines, batch))
+                self._items.put(Part(replica, lines, starts_again, batch))
                 return
 
     def _read_log(self, pod_log: PodLog) -> None:
@@ -392,7 +399,8 @@ class Follower:
                 for batch in pod_log.read():
                     if keeper:
                         keeper.keep(pod_log.run, batch.raw)
-                    self._put(pod.replica, batch)
+                    starts_again = self._starts_again(pod, pod_log.run)
+                    self._put(pod.replica, batch, starts_again=starts_again)
                 with self._lock:
                     if self._streams.closed or not pod_log.has_more:
                         self._read.discard(pod.metadata.uid)
@@ -400,6 +408,14 @@ class Follower:
         finally:
             if keeper:
                 keeper.close()
+
+    def _starts_again(self, pod: Pod, run: int) -> bool:
+        """Note of which run lines are read; return whether others were, but none of this one."""
+        with self._lock:
+            runs = self._runs[pod.replica]
+            again = bool(runs) and (pod.metadata.uid, run) not in runs
+            runs.add((pod.metadata.uid, run))
+        return again
 
     def _read_kept(self, replica: str) -> None:
         if not self._client.target.keeps_logs:
@@ -440,5 +456,7 @@ def seen_until(times: Mapping[str, str]) -> str:
 _as_line = partial(tuple.__new__, LogLine)  # half the time of LogLine(replica, text)
 
 
-def _told(replica: str, lines: list[str]) -> list[LogLine]:
-    return [*map(_as_line, zip(repeat(replica), lines))]
+def _told(part: Part | Piece) -> Lines:
+    lines = Lines(map(_as_line, zip(repeat(part.replica), part.lines)))
+    lines.starts_again = part.starts_again
+    return lines

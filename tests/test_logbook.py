@@ -216,3 +216,13 @@ def test_room_is_given_back() -> None:
 def test_a_view_of_nobody() -> None:
     with pytest.raises(KeyError):
         LogBook(NAMES).lines("worker-7", 0, 1)
+
+
+def test_where_a_replica_has_begun_again() -> None:
+    """In the view of all and in its own, whatever is left out later."""
+    book = LogBook(NAMES)
+    book.add("master-0", ["a", "b"])
+    book.add("worker-0", ["c"])
+    book.add("worker-0", ["d", "e"], starts_again=True)
+
+    assert [book.begun(view) for view in ("", *NAMES)] == [[3], [], [1], []]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,5 +34,27 @@ def test_an_answer_that_is_older_than_the_news_changes_nothing(local: Connection
 
     assert monitor.state == "Suspended"
     assert monitor.tell(Part.HEAD)["head"]["state"] == "Suspended"
+    job.delete()
+    eventually(lambda: monitor.over)
+
+
+def printed(monitor: Monitor, lines: int) -> bool:
+    return monitor.book.total() == lines
+
+
+def test_a_job_that_was_resumed_begins_again_in_its_log(local: Connection) -> None:
+    """The first line of each further run is marked, and no other."""
+    source = "import time; print('a', flush=True); print('b', flush=True); time.sleep(600)"
+    job = local.submit(local.build(source, name="twice"))
+    monitor = Monitor(job)
+    monitor.start()
+    for total in (2, 4):
+        eventually(partial(printed, monitor, total))
+        job.suspend()
+        eventually(lambda: monitor.state == "Suspended")
+        job.resume()
+    eventually(partial(printed, monitor, 6))
+
+    assert monitor.tell(Part.LOG)["tail"]["begun"] == [2, 4]
     job.delete()
     eventually(lambda: monitor.over)

@@ -1,9 +1,12 @@
 // The model of a widget without a kernel: holds traits, answers what the card asks.
 
-/** A log of `total` lines, made when they are asked for; `special` has the text of some of them. */
+/**
+ * A log of `total` lines, made when they are asked for; `special` has the text of some of them,
+ * `begun` the numbers of those that a replica printed first when it ran again.
+ */
 class GeneratedLog {
-  constructor({ replicas, total, special = {} }) {
-    Object.assign(this, { replicas, total, special });
+  constructor({ replicas, total, special = {}, begun = [] }) {
+    Object.assign(this, { replicas, total, special, begun });
   }
 
   text(number) {
@@ -45,7 +48,8 @@ class GeneratedLog {
 
   tail(view, partial = []) {
     const start = Math.max(0, this.count(view) - 200);
-    return { view, start, lines: this.lines(view, start, 200), partial };
+    const lines = this.lines(view, start, 200);
+    return { view, start, lines, partial, begun: view ? [] : this.begun };
   }
 
   counts() {

@@ -413,6 +413,18 @@ def test_copying_while_the_kernel_is_busy(open_card: Open) -> None:
     )
 
 
+def test_a_replica_that_was_started_again(open_card: Open) -> None:
+    """Its first line since then says so, in words that no copy has: it did not print them."""
+    card = open_card(None, a_log(4) | {"begun": [2]})
+    rows = card.page.locator(".pj-row")
+    expect(rows.nth(2)).to_contain_text("worker-1started againstep 2 ")
+    expect(card.page.get_by_text("started again")).to_have_count(1)
+
+    assert "again" not in copied(card)
+    rows.nth(2).locator("xpath=..").select_text()
+    assert "again" not in card.page.evaluate("getSelection().toString()")
+
+
 def test_marked_text_stays_marked(open_card: Open) -> None:
     """Who selects lines keeps them, while others come."""
     card = open_card()
@@ -787,6 +799,7 @@ def test_charts_of_a_run_that_began_again(open_card: Open) -> None:
     chart = card.page.locator(".pj-chart")
 
     assert (chart.locator(".pj-line").get_attribute("d") or "").count("M") == 2
+    expect(chart.locator("svg title")).to_contain_text("the steps go back here")
     expect(chart.locator(".pj-tick").last).to_have_text("step")
     chart.locator(".pj-plot").focus()
     card.page.keyboard.press("End")

@@ -9,6 +9,7 @@ class LogLines {
     this.budget = budget;
     this.total = 0;
     this.size = 0;
+    this.begun = new Set(); // numbers of lines that are the first of a replica that runs again
     this.blocks = new Map(); // by number, the one used last at the end
   }
 

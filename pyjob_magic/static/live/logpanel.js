@@ -115,7 +115,7 @@ class LogPanel {
     if (!row) return old?.missing ? old : { missing: true, element: missingRow(index) };
     const same =
       old && old.text === row.text && old.replica === row.replica && old.number === row.number;
-    if (same && old.partial === row.partial) return old;
+    if (same && old.partial === row.partial && old.begins === row.begins) return old;
     const { search, source } = this;
     const element = logRow(row, {
       names: source.replicas,

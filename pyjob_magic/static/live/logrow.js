@@ -33,15 +33,18 @@ function logRow(row, look) {
     const label = `\u2026 show all ${counted(row.text.length, "character")}`;
     text.append(el("button", { type: "button", class: "pj-more", onclick: look.more }, label));
   }
+  const kinds = { partial: row.partial, hit: look.hit, begins: row.begins };
+  const shown = Object.keys(kinds).filter((kind) => kinds[kind]);
   return el(
     "div",
-    { class: `pj-row${row.partial ? " pj-partial" : ""}${look.hit ? " pj-hit" : ""}` },
+    { class: ["pj-row", ...shown.map((kind) => `pj-${kind}`)].join(" ") },
     el(
       "span",
       { class: "pj-num", "aria-hidden": "true" },
       row.number === null ? "" : String(row.number),
     ),
     look.single ? null : who(name, row.replica, look.theme),
+    row.begins && el("span", { class: "pj-again" }, "started again"),
     text,
   );
 }

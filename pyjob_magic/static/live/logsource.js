@@ -60,14 +60,19 @@ class LogSource {
     return this.#log.note ?? "";
   }
 
-  /** Return row `index` as `{number, replica, text, partial}`; undefined while it is not here. */
+  /**
+   * Return row `index` as `{number, replica, text, partial, begins}`; undefined while it is not here.
+   *
+   * `begins` is whether the replica was started again before it.
+   */
   row(index) {
     const { total } = this;
     const partial = index >= total;
     const line = partial ? this.partial[index - total] : this.#line(index);
     if (!line) return undefined;
     const number = partial || this.makeshift ? null : index + 1;
-    return { number, replica: line[0], text: line[1], partial };
+    const begins = number !== null && this.lines.begun.has(index);
+    return { number, replica: line[0], text: line[1], partial, begins };
   }
 
   /** Show another view from now on: "" for all, or the name of a replica. */
@@ -111,8 +116,10 @@ class LogSource {
     const tail = this.model.get("tail");
     if (!tail || tail === this.stale) return;
     this.taken = tail;
-    if (tail.view === ALL || tail.view === this.view)
+    if (tail.view === ALL || tail.view === this.view) {
       this.#cache(tail.view).put(tail.start, tail.lines);
+      this.#cache(tail.view).begun = new Set(tail.begun);
+    }
     if (tail.view === this.view) this.tailPartial = tail.partial ?? [];
     this.found = null;
     this.changed();

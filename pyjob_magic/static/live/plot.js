@@ -73,7 +73,10 @@ class Plot {
       const faint = chosen !== ALL && chosen !== each.replica;
       picture.append(line(this.path(each), pen, faint));
       for (const stroke of this.#strokes(each))
-        if (stroke.length === 1) picture.append(this.#dot(stroke[0], pen));
+        if (stroke.length === 1) picture.append(dot(stroke[0], pen));
+      for (const i of each.breaks ?? [])
+        if (each.y[i] !== null)
+          picture.append(again([this.x(each.x[i]), this.y(each.y[i])], pen, faint));
     }
     return picture;
   }
@@ -94,10 +97,6 @@ class Plot {
       if (y[i] !== null) strokes.at(-1).push([this.x(step), this.y(y[i])]);
     });
     return strokes.filter((points) => points.length > 0);
-  }
-
-  #dot([cx, cy], { colour }) {
-    return svg("circle", { cx, cy, r: 2.5, fill: colour });
   }
 
   #scaled(value) {
@@ -133,6 +132,19 @@ function line(d, { colour, dash }, faint) {
     stroke: colour,
     "stroke-dasharray": dash || null,
   });
+}
+
+function dot([cx, cy], { colour }) {
+  return svg("circle", { cx, cy, r: 2.5, fill: colour });
+}
+
+/** Return the mark where a run begins again, further back. */
+function again([cx, cy], { colour }, faint) {
+  return svg(
+    "circle",
+    { class: `pj-again-at${faint ? " pj-faint" : ""}`, cx, cy, r: 3, stroke: colour },
+    svg("title", {}, "the steps go back here: resumed or started again"),
+  );
 }
 
 /** Return the pen of each replica: as in the log, and dashed where colours come again. */
