@@ -142,9 +142,9 @@ class FakeModel {
     } else if (what === "download") this.download(message, tell);
   }
 
-  /** Send the lines; where a size is given, the last ones that it holds at 20 bytes each. */
+  /** Send the lines; where a size is given, the last ones that it holds at 2000 bytes each. */
   async download({ view, end = this.log.count(view), size }, tell) {
-    const start = size ? Math.max(0, end - size / 20) : 0;
+    const start = size ? Math.max(0, end - size / 2000) : 0;
     const half = Math.ceil((end - start) / 2);
     const named = ([replica, text]) =>
       view ? `${text}\n` : `[${this.log.replicas[replica]}] ${text}\n`;

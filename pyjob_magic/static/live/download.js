@@ -1,6 +1,7 @@
 // The lines of a log from the kernel, in pieces, each gzip of its own: for a file, or to be copied.
 
 const COPIED = 4_000_000; // bytes that are copied at most
+const PATIENCE = 2500; // milliseconds more that are waited for a kernel; soon nobody may copy
 
 /** Fetch the log of a view and save it; `tell(text)` says how far it is. */
 function download(kernel, view, tell) {
@@ -20,11 +21,11 @@ function download(kernel, view, tell) {
 /**
  * Return the lines of a view as `{texts, start, end}`, the last of them where they are too many.
  *
- * `end` is the number behind the last one; null is returned where the kernel lets us wait.
+ * `end` is the number behind the last one; null is returned where the kernel lets us wait for long.
  */
 function fetchTexts(kernel, view, end) {
   return new Promise((resolve) => {
-    const late = () => resolve(null);
+    const late = () => setTimeout(() => resolve(null), kernel.live ? PATIENCE : 0);
     fetchLog(kernel, { view, end, size: COPIED }, { late })
       .then(async (answer) => {
         const text = await answer.blob.text();
