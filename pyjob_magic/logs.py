@@ -35,8 +35,9 @@ from pyjob_magic.streams import Streams, log
 
 _BATCHES = 256  # how far replicas may run ahead of the reader before their streams wait
 _REFRESH = 0.5  # seconds between two tellings of changes
-_TOGETHER, _CALM = 0.3, 0.05  # seconds to wait for all replicas' old lines, and for the next ones
+_TOGETHER, _CALM = 2.0, 0.05  # seconds to wait for all replicas' old lines, and for the next ones
 _MOST_MERGED = 20_000  # lines
+_PODS = "the list of pods"
 
 
 class LogText(str):
@@ -131,6 +132,8 @@ class Follower:
         self._logs: dict[str | None, PodLog] = {}  # by uid of the pod
         self._read: set[str | None] = set()  # of which pods a thread reads the log
         self._open = 0  # threads that read
+        # Whose log was asked for, without an answer yet; and that of all pods was not heard yet.
+        self._silent: set[str] = {_PODS}
         self._told = self._over = False  # whether the job was told of at all, and that it is over
         self._runs: dict[str, set[tuple[str | None, int]]] = defaultdict(set)  # by replica
         self._kept = KeptLogs(job.metadata.uid or "", len(job.replica_names))
@@ -268,6 +271,8 @@ class Follower:
             try:
                 item = self._items.get(timeout=min(left, _CALM))
             except queue.Empty:
+                if self._silent:
+                    continue
                 break
             if isinstance(item, Part):
                 self._room.release()  # so that the others can go on
@@ -323,6 +328,8 @@ class Follower:
             self._see(None)
 
     def _hear_of_pod(self, news: News, value: Any) -> None:
+        if news is News.SYNCED or news is News.FAILED:
+            self._silent.discard(_PODS)
         if news is News.CHANGED or news is News.DELETED:
             self._items.put(_Mark.CHANGED)
             self._consider(value, deleted=news is News.DELETED)
@@ -348,14 +355,19 @@ class Follower:
             pod_log = self._logs.get(uid)
             if pod_log is None:
                 pod_log = self._logs[uid] = PodLog(
-                    self._client, pod, self._streams, tail=self._tail, note=self._note
+                    self._client,
+                    pod,
+                    self._streams,
+                    tail=self._tail,
+                    note=self._note,
+                    answered=lambda: self._silent.discard(pod.replica),
                 )
             pod_log.update(pod, deleted=deleted)
             if uid in self._read or not pod_log.has_more:
                 return
             self._read.add(uid)
-            self._open += 1
-        self._start(lambda: self._read_log(pod_log))
+            self._expect(pod.replica)
+        self._start(pod.replica, lambda: self._read_log(pod_log))
 
     def _consider_kept(self, replica: str) -> None:
         """Read the log of a replica that was never seen: it may be kept though the pod is gone."""
@@ -364,20 +376,27 @@ class Follower:
         with self._lock:
             if any(each.pod.replica == replica for each in self._logs.values()):
                 return
-            self._open += 1
-        self._start(lambda: self._read_kept(replica))
+            self._expect(replica)
+        self._start(replica, lambda: self._read_kept(replica))
+
+    def _expect(self, replica: str) -> None:
+        """Take note that there will be a thread; the caller has the lock."""
+        self._open += 1
+        self._silent.add(replica)
 
     # -- threads ------------------------------------------------------------------------------
 
-    def _start(self, work: Callable[[], None]) -> None:
-        threading.Thread(target=self._run, args=(work,), name="pyjob-logs", daemon=True).start()
+    def _start(self, replica: str, work: Callable[[], None]) -> None:
+        run = partial(self._run, replica, work)
+        threading.Thread(target=run, name="pyjob-logs", daemon=True).start()
 
-    def _run(self, work: Callable[[], None]) -> None:
+    def _run(self, replica: str, work: Callable[[], None]) -> None:
         try:
             work()
         except PyJobError as error:
             self._items.put(error)
         finally:
+            self._silent.discard(replica)
             self._items.put(_Mark.STREAM_ENDED)
 
     def _put(self, replica: str, batch: Batch, *, starts_again: bool = False) -> None:

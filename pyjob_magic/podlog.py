@@ -65,6 +65,8 @@ class PodLog:
         Start with at most this many old lines.
     note
         Takes a sentence for whoever waits.
+    answered
+        Called when the server begins to answer, before any line.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class PodLog:
         *,
         tail: int | None = None,
         note: Callable[[str], None],
+        answered: Callable[[], None] = lambda: None,
     ) -> None:
         self.pod = pod
         """The pod as it was last seen."""
@@ -84,6 +87,7 @@ class PodLog:
         self._streams = streams
         self._tail = tail
         self._note = note
+        self._on_answer = answered
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._gone = False
@@ -164,6 +168,7 @@ class PodLog:
             if self._look() > self.run:
                 self._clean = clean
                 return _Outcome.RESTARTED
+            self._on_answer()
             self._before = self._position
             self._lines = StampedLines(self._position)
             for chunk in chunks:
