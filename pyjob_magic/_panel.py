@@ -6,9 +6,7 @@ what is wrong with them, `_board` for the jobs.
 
 from __future__ import annotations
 
-import inspect
 import secrets
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +41,7 @@ from pyjob_magic._tables import framed
 from pyjob_magic.client import Client
 from pyjob_magic.connection import Connection
 from pyjob_magic.errors import ApiError, ExistsError, OptionError, PyJobError
+from pyjob_magic.gathering import gather
 from pyjob_magic.job import Job
 from pyjob_magic.manifest import ANNOTATIONS, Manifest, next_name
 from pyjob_magic.models import read_time
@@ -321,10 +320,11 @@ class Panel:
     # -- where the code comes from ----------------------------------------------------------------
 
     def _load(self, asked: Json) -> None:
+        notes: list[str] = []
         readers: dict[str, Callable[[str], tuple[Json | None, str]]] = {
             "cell": self._of_cell,
             "file": lambda value: self._of_cell(inputs.read_file("File", value)),
-            "name": lambda value: (None, self._of_name(value)),
+            "name": lambda value: (None, self._of_name(value, notes)),
             "job": lambda value: self._of_job(self._job(value)),
             "history": lambda value: self._of_past(self._past(value)),
         }
@@ -336,20 +336,7 @@ class Panel:
         self._set(source=source, **({} if values is None else {"values": values}))
         shown = self._widget.values if values is None else values
         self._look(shown, source, asked.get("revision", 0))
-        message = self._left_behind(asked) if asked["what"] == "name" else ""
-        self._answer("loaded", asked, ok=True, message=message)
-
-    def _left_behind(self, asked: Json) -> str:
-        """Say what a function uses of the notebook, which does not come along."""
-        value = self._shell.user_ns[str(asked["value"])]
-        if not inspect.isfunction(value):
-            return ""
-        names = sorted({*inspect.getclosurevars(value).globals} - {value.__name__})
-        return (
-            f"It uses {', '.join(names)} from the notebook; define them in the function."
-            if names
-            else ""
-        )
+        self._answer("loaded", asked, ok=True, message=" ".join(notes))
 
     def _of_cell(self, text: str) -> tuple[Json | None, str]:
         """Return the options and the code of a cell, or the code of any other text."""
@@ -358,28 +345,11 @@ class Panel:
             return None, text
         return _form.from_line(line, self._shell.user_ns), source
 
-    def _of_name(self, name: str) -> str:
-        """Return the code that a name of the notebook stands for."""
-        if name not in self._shell.user_ns:
-            raise OptionError("Function", f"there is no {name!r} in this notebook")
-        value = self._shell.user_ns[name]
-        if isinstance(value, str):
-            return value
-        try:
-            if not inspect.isfunction(value):
-                raise TypeError
-            source = textwrap.dedent(inspect.getsource(value))
-        except (TypeError, OSError):
-            kind = type(value).__name__
-            raise OptionError(
-                "Function", f"{name!r} is neither a function nor a string, but of type {kind}"
-            ) from None
-        if needed := _needed(value):
-            raise OptionError(
-                "Function",
-                f"{name}() needs arguments ({', '.join(needed)}); choose one that needs none",
-            )
-        return f"{source}\n\n{name}()\n"
+    def _of_name(self, name: str, notes: list[str]) -> str:
+        """Return the code that a name of the notebook stands for, and note what it lacks."""
+        gathered = gather(self._shell.user_ns, name)
+        notes.extend(gathered.notes)
+        return gathered.source
 
     def _said_of(self, job: Job | PastJob) -> tuple[Json, str]:
         return self._of_past(job) if isinstance(job, PastJob) else self._of_job(job)
@@ -669,16 +639,6 @@ def panel(job: Job | None = None) -> None:
     if "PyTorchJobMagics" not in shell.magics_manager.registry:
         shell.run_line_magic("load_ext", "pyjob_magic")
     shell.magics_manager.registry["PyTorchJobMagics"].commands.open_panel(job)
-
-
-def _needed(function: Callable[..., Any]) -> list[str]:
-    """Return the arguments without which a function cannot be called."""
-    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [
-        parameter.name
-        for parameter in inspect.signature(function).parameters.values()
-        if parameter.default is parameter.empty and parameter.kind not in optional
-    ]
 
 
 def _line(values: Mapping[str, Any]) -> str:

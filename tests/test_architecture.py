@@ -16,7 +16,7 @@ PACKAGE = Path(pyjob_magic.__file__).parent
 ORDER = [
     ["errors", "quantity", "images", "models", "findings", "metrics"],
     ["values", "stamps", "overprint", "_logbook"],
-    ["options", "overlays", "payload", "interleaving"],
+    ["options", "overlays", "payload", "interleaving", "gathering"],
     ["edits", "diagnosis", "dialects"],
     ["_states", "timeline"],
     ["_tables"],
@@ -85,6 +85,7 @@ FREE_OF_IO = [
     "_view",
     "_form",
     "payload",
+    "gathering",
     "records",
     "withheld",
     "checks",

@@ -309,22 +309,40 @@ def test_code_of_a_name(panel: Panel) -> None:
     assert panel.load("name", "text")["ok"]
     assert panel.state["source"] == "print(3)"
     assert panel.load("name", "train")["ok"]
-    assert panel.state["source"].endswith("\ntrain()\n")
+    assert panel.state["source"].endswith("\n    train()\n")
     panel.run(panel.state["source"], name="of-a-name")
     assert "trained" in panel.kernel.run("%pytorchjob logs of-a-name")
     assert "int" in panel.load("name", "number")["message"]
     assert "'nobody'" in panel.load("name", "nobody")["message"]
 
 
-def test_a_function_that_cannot_run_by_itself(panel: Panel) -> None:
-    """One that needs arguments is refused; what one uses of the notebook is said."""
-    panel.kernel.run("import os\ndef needy(x): print(x)\ndef user(): print(os, needy)")
+def test_a_function_brings_what_it_uses(panel: Panel) -> None:
+    """As IPython keeps it: imports, classes, constants; its newest definition."""
+    panel.kernel.run("import math as m\nfrom dataclasses import dataclass")
+    panel.kernel.run("@dataclass\nclass Config:\n    lr: float = 0.25\nEPOCHS = 2")
+    panel.kernel.run("def helper(): return 'old'")
+    panel.kernel.run("%%time\ndef helper():\n    return f'{m.floor(2.5)} {open.__name__}'")
+    panel.kernel.run("def train():\n    print('says', EPOCHS, Config().lr, helper())")
 
-    assert "x" in panel.load("name", "needy")["message"]
-    assert not panel.load("name", "os")["ok"]
-    answer = panel.load("name", "user")
+    answer = panel.load("name", "train")
+
+    assert (answer["ok"], answer["message"]) == (True, "")
+    panel.run(panel.state["source"], name="gathered")
+    assert "says 2 0.25 2 open" in panel.kernel.run("%pytorchjob logs gathered")
+
+
+def test_what_a_function_cannot_bring_is_said(panel: Panel) -> None:
+    """What it needs to be called with, too; what is no function is refused."""
+    panel.kernel.run("import os\nframe = object()\nAPI_TOKEN = 'abcdef'")
+    panel.kernel.run("def train(lr): print(os, lr, frame, API_TOKEN)\ndef shell():\n    !ls")
+
+    answer = panel.load("name", "train")
     assert answer["ok"]
-    assert "needy, os" in answer["message"]
+    for said in ("frame is an object", "--env API_TOKEN=...", "train(lr=...)"):
+        assert said in answer["message"]
+    assert "abcdef" not in panel.state["source"]
+    assert "what starts with % or !" in panel.load("name", "shell")["message"]
+    assert not panel.load("name", "os")["ok"]
 
 
 def test_a_cell_is_read_with_the_names_of_the_notebook(panel: Panel) -> None:
