@@ -112,7 +112,7 @@ def test_a_whole_notebook(notebook: Notebook) -> None:
 IMPORTS = {
     "a module": ("import math", "math.sqrt(4)", "import math"),
     "under another name": ("import math as m", "m.sqrt(4)", "import math as m"),
-    "of a package": ("import os.path as p", "p.basename('a/b')", "import posixpath as p"),
+    "of a package": ("import os.path as p", "p.basename('a/b')", "import os.path as p"),
     "that its package does not bring": (
         "import xml.etree.ElementTree",
         "xml.etree.ElementTree.fromstring('<a/>').tag",
@@ -197,6 +197,11 @@ PROGRAMS = {
         "add = lambda a, b: a + b\nadd_1 = partial(add, 1)",
         "def train():\n    print(add_1(2))",
         "3",
+    ),
+    "a builtin that is changed": (
+        "import functools\nprint = functools.partial(print, end='!')",
+        "def train():\n    print(1)",
+        "1!",
     ),
     "another name": (
         "def helper():\n    print(1)",
@@ -467,50 +472,87 @@ def test_numbers_at_their_limits(notebook: Notebook) -> None:
 # -- what does not -------------------------------------------------------------------------------
 
 LEFT = {
-    "an object": ("thing = object()", "thing is an object, which cannot come along"),
-    "a frame": ("import pandas\nthing = pandas.DataFrame()", "thing is a DataFrame, which cannot"),
-    "an open file": ("thing = open('/dev/null')", "thing is an open file, which cannot come along"),
+    "an object": ("thing = object()", "thing is an object, which cannot be put into the code"),
+    "a frame": (
+        "import pandas\nthing = pandas.DataFrame()",
+        "thing is a DataFrame, which cannot be put",
+    ),
+    "an array": ("import numpy\nthing = numpy.ones(1)", "thing is a ndarray, which cannot be put"),
+    "a truth of numpy": (
+        "import numpy\nthing = numpy.bool_(1)",
+        "that needs numpy.bool",
+    ),
+    "a dataclass that changes its fields": (
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    n: int = 1\n"
+        "    def __post_init__(self): self.n += 1",
+        "thing = A()",
+        "thing is an A that does more than keep its fields",
+    ),
+    "a dataclass with more": (
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    n: int = 1",
+        "thing = A()\nthing.more = 2",
+        "thing is an A that does more than keep its fields",
+    ),
+    "an open file": (
+        "thing = open('/dev/null')",
+        "thing is an open file, which cannot be put into the code",
+    ),
     "one within a list": ("thing = [{1: object()}]", "thing is a list that holds an object"),
     "one of a class of the notebook": ("class A:\n    pass\nthing = A()", "thing is an A, which"),
     "a method of an object": ("thing = [].append", "thing is a builtin_function_or_method"),
     "too much": ("thing = [*range(10_000)]", "thing is a list that takes more than 20,000"),
     "itself": ("thing = []\nthing.append(thing)", "thing is a list that holds itself"),
     "nothing": ("", "thing is not defined in this notebook."),
-    "made by exec": ("exec('def thing(): pass')", "thing is a function whose source is not known"),
-    "a class by exec": ("exec('class thing: pass')", "thing is a class whose source is not known"),
+    "made by exec": (
+        "exec('def thing(): pass')",
+        "thing is a function whose source cannot be",
+    ),
+    "a class by exec": (
+        "exec('class thing: pass')",
+        "thing is a class whose source cannot be",
+    ),
     "one of itself": (
         "class thing:\n    pass\nclass thing(thing):\n    def f(self): pass",
-        "thing was defined with the help of what had this name before",
+        "thing is made from an earlier thing",
     ),
     "wrapped later": (
         "import functools\ndef wrap(f):\n    return functools.wraps(f)(lambda: f())",
         "def thing():\n    pass\nthing = wrap(thing)",
-        "thing was defined with the help of what had this name before",
+        "thing is made from an earlier thing",
     ),
     "a closure over an object": (
         "def make(inside):\n    def thing():\n        return inside\n    return thing",
         "thing, _ = make(object()), 1",
-        "inside, used in thing, is an object, which cannot come along",
+        "inside, used in thing, is an object, which cannot be put into the code",
     ),
     "a closure that changes what is around it": (
         "def make(n):\n    def thing():\n        nonlocal n\n        n += 1\n    return thing",
         "thing, _ = make(1), 1",
-        "thing cannot stand alone (no binding for nonlocal 'n' found): define it",
+        "thing depends on the function around it (no binding for nonlocal 'n' found)",
     ),
     "two of one name": (
         "def make(n):\n    def inner():\n        return n\n    return inner",
         "one, two = make(1), make(2)\ndef thing():\n    return one, two",
-        "is not the same everywhere",
+        "inner, used in two, means two different things in what is used",
     ),
     "a method from elsewhere": (
         "class thing:\n    def f(self): pass",
         "def loss(self): pass\nthing.loss = loss",
-        "thing.loss is not written in the class: move it there.",
+        "thing.loss was added after the class was defined: write it in the class.",
+    ),
+    "an attribute of a function": (
+        "def thing():\n    return thing.n\nthing.n = 1",
+        "thing.n was used after thing was defined: do that in the function.",
+    ),
+    "functions for other types": (
+        "import functools\n@functools.singledispatch\ndef thing(x): pass",
+        "@thing.register\ndef _(x: int): pass",
+        "thing.register was used after thing was defined",
     ),
     "a command of the notebook": (
         "def get_ipython(): pass",
         "def thing():\n    get_ipython().system('ls')",
-        "get_ipython, used in thing, is there in notebooks only: remove it, and what starts with %",
+        "get_ipython, used in thing, exists only in notebooks: remove it and any line that",
     ),
 }
 
@@ -534,7 +576,8 @@ def test_who_uses_it_is_said(notebook: Notebook) -> None:
     notebook.run("thing = object()\ndef load():\n    return thing\ndef train():\n    load()")
 
     assert notebook.gather().notes == (
-        "thing, used in load, is an object, which cannot come along: create it in the function.",
+        "thing, used in load, is an object, which cannot be put into the code: "
+        "create it in the function.",
     )
 
 
@@ -554,7 +597,7 @@ def test_a_file_beside_the_notebook(
         "import pyjob_helpers as h\nfrom pyjob_helpers import helper\n"
     )
     (note,) = gathered.notes
-    assert note.startswith(f"pyjob_helpers is no installed package but {tmp_path}/pyjob_helpers.py")
+    assert note.startswith(f"pyjob_helpers is a local file ({tmp_path}/pyjob_helpers.py)")
 
 
 def test_a_secret_is_read_from_the_environment(notebook: Notebook) -> None:
@@ -577,6 +620,7 @@ def test_a_secret_is_read_from_the_environment(notebook: Notebook) -> None:
         "thing = {'a': [{'api_key': 'abcdef'}]}\nPASSWORDS = 0",
         "from types import SimpleNamespace\nthing = SimpleNamespace(password='abcdef')",
         "from collections import namedtuple\nN = namedtuple('N', 'token')\nthing = N('abcdef')",
+        "from functools import partial\nthing = partial(print, token='abcdef')",
         "import os\nAWS_SECRET = 'abcdef' or os.environ['X']\nthing = 'x'",
         "def make(token):\n    def thing():\n        return token\n    return thing\n"
         "thing, _ = make('abcdef'), 1",
@@ -584,13 +628,26 @@ def test_a_secret_is_read_from_the_environment(notebook: Notebook) -> None:
 )
 def test_nor_is_one_that_is_deeper(notebook: Notebook, cell: str) -> None:
     notebook.namespace.update(PASSWORDS=None, AWS_SECRET=None, thing=None)
-    exec(cell, notebook.namespace)
+    notebook.run(cell)
     notebook.run("def train():\n    print(thing, PASSWORDS, AWS_SECRET)")
 
     gathered = notebook.gather()
 
     assert "abcdef" not in gathered.source + "".join(gathered.notes)
     assert gathered.notes
+
+
+def test_what_one_only_annotates_with_another_may_use(notebook: Notebook) -> None:
+    """For an annotation that nobody looks at it may be missing; for a use it is said."""
+    notebook.run(
+        "from __future__ import annotations\nthing = object()\n"
+        "def train(x: thing = None, y: NoSuchName = None):\n    helper()",
+        "def helper():\n    return thing",
+    )
+
+    (note,) = notebook.gather().notes
+
+    assert note.startswith("thing, used in helper, is an object")
 
 
 def test_a_default_from_before(notebook: Notebook) -> None:
@@ -621,4 +678,4 @@ def test_what_is_no_function(notebook: Notebook) -> None:
     assert "there is no 'nobody'" in notebook.refusal("nobody")
     assert "it is a int" in notebook.refusal("number")
     assert "it is a type" in notebook.refusal("A")
-    assert "made is a function whose source is not known" in notebook.refusal("made")
+    assert "made is a function whose source cannot be found" in notebook.refusal("made")

@@ -341,7 +341,7 @@ def test_what_a_function_cannot_bring_is_said(panel: Panel) -> None:
     for said in ("frame is an object", "--env API_TOKEN=...", "train(lr=...)"):
         assert said in answer["message"]
     assert "abcdef" not in panel.state["source"]
-    assert "what starts with % or !" in panel.load("name", "shell")["message"]
+    assert "any line that starts with % or !" in panel.load("name", "shell")["message"]
     assert not panel.load("name", "os")["ok"]
 
 

@@ -6,6 +6,7 @@ along is said, and nothing is left out without a word.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -51,7 +52,8 @@ def gather(namespace: Mapping[str, Any], name: str) -> Gathered:
     value = namespace[name]
     if isinstance(value, str):
         return Gathered(value)
-    if not inspect.isroutine(inspect.unwrap(value)) or inspect.ismethod(value):
+    is_function = inspect.isroutine(inspect.unwrap(value)) or isinstance(value, functools.partial)
+    if not is_function or inspect.ismethod(value):
         kind = type(value).__name__
         raise OptionError(
             "Function", f"{name!r} is neither a function nor a string, but of type {kind}"

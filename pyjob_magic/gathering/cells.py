@@ -12,6 +12,8 @@ from functools import cached_property, lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
+from pyjob_magic.values import is_secret
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _RUN_BY = {"time", "capture", "prun"}  # cell magics that run their cell in the notebook
@@ -49,6 +51,18 @@ class Statement:
     def is_decorated(self) -> bool:
         """Whether it defines something that decorators have made something else of."""
         return isinstance(self.node, Function | ast.ClassDef) and bool(self.node.decorator_list)
+
+    @property
+    def secret(self) -> str:
+        """The name of what looks secret in an assignment; in a definition, somebody wants it."""
+        if isinstance(self.node, Function | ast.ClassDef):
+            return ""
+        named = (
+            (each.arg, each.value) for each in ast.walk(self.node) if isinstance(each, ast.keyword)
+        )
+        return next(
+            (name for name, value in named if name and is_secret(name) and _is_text(value)), ""
+        )
 
     def assigns(self, name: str) -> bool:
         """Whether it assigns a value to this name, and nothing else."""
@@ -201,6 +215,10 @@ def _binds(node: ast.stmt, name: str) -> bool:
 
 def _stores(target: ast.AST, name: str) -> bool:
     return any(isinstance(each, ast.Name) and each.id == name for each in ast.walk(target))
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
 
 
 def _first_line(node: Function | ast.ClassDef) -> int:

@@ -15,9 +15,12 @@ from typing import Any
 from pyjob_magic.gathering.cells import Statement
 
 
-def of_module(module: ModuleType, name: str) -> str:
-    """Return the line that imports a module, under a name."""
+def of_module(name: str, module: ModuleType, stated: Statement | None) -> str:
+    """Return the line that imports a module, under a name: as it is stated, if it is."""
     full = module.__name__
+    if stated and isinstance(stated.node, ast.Import):
+        said = {each.asname: each.name for each in stated.node.names}.get(name, full)
+        full = said if sys.modules.get(said) is module else full  # os.path is posixpath here
     return f"import {full}" if name == full else f"import {full} as {name}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import builtins
 import dataclasses
 import datetime
 import decimal
@@ -70,7 +71,7 @@ class Writer:
         if isinstance(value, pathlib.PurePath):
             named = pathlib.Path if kind is type(pathlib.Path()) else kind
             return f"{self._named(named)}({self.write(str(value))})"
-        if kind.__module__ == "numpy" and type(getattr(value, "item", int)()) in _ATOMS:
+        if _is_of_numpy(kind) and type(value.item()) in _ATOMS:
             return f"{self._named(kind)}({self.write(value.item())})"
         return self._record(value)
 
@@ -93,10 +94,9 @@ class Writer:
         """Write what a call of its class with its fields makes again."""
         kind = type(value)
         if dataclasses.is_dataclass(kind):
-            fields = dataclasses.fields(kind)
-            if hasattr(kind, "__post_init__") or not all(each.init for each in fields):
+            if not _keeps_fields_only(value):
                 raise UnwritableError("does more than keep its fields: create it in the function.")
-            content = {each.name: getattr(value, each.name) for each in fields}
+            content = {each.name: getattr(value, each.name) for each in dataclasses.fields(kind)}
         elif isinstance(value, tuple) and hasattr(kind, "_fields"):
             content = value._asdict()  # type: ignore[attr-defined]  # of a named tuple
         elif kind in (argparse.Namespace, types.SimpleNamespace):
@@ -116,9 +116,9 @@ class Writer:
         return ", ".join(f"{self.write(key)}{between}{self.write(each)}" for key, each in items)
 
     def _named(self, kind: type) -> str:
-        if "." in kind.__qualname__:
+        if "." in kind.__qualname__ or hasattr(builtins, kind.__qualname__):
             raise UnwritableError(
-                "is of a class inside of something else: create it in the function."
+                f"needs {kind.__module__}.{kind.__qualname__}: create it in the function."
             )
         self.needs[kind.__qualname__] = kind
         return kind.__qualname__
@@ -140,13 +140,29 @@ class Writer:
 
 def looks_secret(value: object) -> bool:
     """Whether a value under the name of a secret may be one: a switch, or nothing, is none."""
-    return value is not None and not isinstance(value, bool) and value not in ("", b"")
+    empty = isinstance(value, str | bytes) and not value
+    return value is not None and not isinstance(value, bool) and not empty
 
 
 def described(value: object) -> str:
     """Return what a value is: "a list", "an object"."""
     kind = type(value).__name__
     return f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"
+
+
+def _is_of_numpy(kind: type) -> bool:
+    """Whether it is a number, or so, of numpy, which is not imported for that."""
+    return any((each.__module__, each.__name__) == ("numpy", "generic") for each in kind.__mro__)
+
+
+def _keeps_fields_only(value: Any) -> bool:
+    """Whether a dataclass makes it again from its fields."""
+    kind = type(value)
+    fields = dataclasses.fields(kind)
+    more = getattr(value, "__dict__", {}).keys() - {each.name for each in fields}
+    generated = "__dataclass_params__" in vars(kind) and kind.__dataclass_params__.init
+    plain = generated and not hasattr(kind, "__post_init__") and all(each.init for each in fields)
+    return plain and not more
 
 
 def _integer(value: int) -> str:

@@ -92,13 +92,13 @@ class Program:
     def notes(self) -> tuple[str, ...]:
         """Return what is to be known of the program."""
         secrets = [
-            f"{name} looks secret, so its value is not in the code, which reads it from the "
-            f"environment: pass it with --env {name}=..."
+            f"{name} looks secret, so the code reads it from the environment: "
+            f"pass it with --env {name}=..."
             for name in self._secrets
         ]
         elsewhere = [
-            f"{module} is no installed package but {place}, which other machines do not have: "
-            "put what is used of it into the notebook."
+            f"{module} is a local file ({place}), which other machines do not have: "
+            "move what you use of it into the notebook."
             for module, place in self._elsewhere.items()
         ]
         return (*self._troubles(), *secrets, *elsewhere, *self._stale)
@@ -173,13 +173,15 @@ class Program:
             else:
                 self._check_same(name, value)
         except LeftError as error:
-            if not wished and name not in self.left:
+            if wished:
+                self._values.pop(name, None)  # who really needs it is told
+            elif name not in self.left:
                 by = "" if user == self._root else f", used in {user},"
                 self.left[name] = f"{name}{by} {error}"
 
     def _check_same(self, name: str, value: object) -> None:
         if not _is_same(self._values.setdefault(name, value), value):
-            raise LeftError("is not the same everywhere: give one of the two another name.")
+            raise LeftError("means two different things in what is used: rename one of them.")
 
     def _add(self, name: str, value: Any, scope: Scope) -> None:
         """Add what a value is made with, by what it is."""
@@ -204,12 +206,13 @@ class Program:
 
     def _add_module(self, path: Path, module: ModuleType) -> None:
         name = path[0]
+        stated = self._stated(name, module, self._namespace)
         self._imports.update(imports.within(module, path[1:]))
-        if found := imports.home(name, module, self._stated(name, module, self._namespace)):
+        if found := imports.home(name, module, stated):
             self._import(*found, name)
         else:
             self._note_place(module.__name__)
-            self._imports.add(imports.of_module(module, name))
+            self._imports.add(imports.of_module(name, module, stated))
 
     def _import(self, module: str, own: str, name: str) -> None:
         self._note_place(module)
@@ -223,6 +226,7 @@ class Program:
         own = inspect.unwrap(function)
         own = own if isinstance(own, FunctionType) else function
         code, found = own.__code__, self._cells.of_function(own)
+        self._check_attributes(name, function, found)
         is_made = own is not function or "<locals>" in code.co_qualname or code.co_name != name
         if is_made and stated and (stated.is_decorated or stated.assigns(name)):
             self._add_definition(name, stated, self._namespace, future=_has_future(own))
@@ -233,8 +237,18 @@ class Program:
             self._add_alias(name, code.co_name, function)
         else:
             raise LeftError(
-                "is a function whose source is not known: define it with def in a cell of its own."
+                "is a function whose source cannot be found: define it with def in a cell."
             )
+
+    def _check_attributes(self, name: str, function: FunctionType, found: Statement | None) -> None:
+        """Note what a function has got since it was defined."""
+        decorated = found is None or found.is_decorated or hasattr(function, "__wrapped__")
+        added = [] if decorated else [*vars(function)]
+        if len(getattr(function, "registry", ())) > 1:  # of functools.singledispatch
+            added.append("register")
+        for attribute in added:
+            full = f"{name}.{attribute}"
+            self.left[full] = f"{full} was used after {name} was defined: do that in the function."
 
     def _check_defaults(self, function: FunctionType, found: Statement) -> None:
         """Note defaults that have kept the value that a name had before."""
@@ -263,7 +277,7 @@ class Program:
         elif found:
             self._add_alias(name, kind.__name__, kind)
         else:
-            raise LeftError("is a class whose source is not known: define it in a cell of its own.")
+            raise LeftError("is a class whose source cannot be found: define it in a cell.")
 
     def _check_members(self, kind: type, found: Statement) -> None:
         """Note what methods a class has got since, which are not in its body."""
@@ -277,7 +291,9 @@ class Program:
                 continue
             if value.__globals__ is self._namespace and self._cells.of_function(value):
                 full = f"{kind.__name__}.{name}"
-                self.left[full] = f"{full} is not written in the class: move it there."
+                self.left[full] = (
+                    f"{full} was added after the class was defined: write it in the class."
+                )
 
     def _add_alias(self, name: str, own: str, value: object) -> None:
         self._add_piece(name, Piece(f"{name} = {own}", used(own)), {own: value})
@@ -288,9 +304,13 @@ class Program:
         try:
             names = used(found.text, future=future)
         except SyntaxError as error:
-            raise LeftError(f"cannot stand alone ({error.msg}): define it in a cell.") from None
+            raise LeftError(
+                f"depends on the function around it ({error.msg}): define it outside of one."
+            ) from None
+        if secret := found.secret:
+            raise LeftError(f"has {secret!r}, which looks secret: pass that with --env.")
         if "__class__" in scope:
-            raise LeftError("is a method that uses super(): it needs its class.")
+            raise LeftError("is a method that uses super(), which works only in its class.")
         self._add_piece(name, Piece(found.text, names, future), scope)
 
     def _add_secret(self, name: str, value: object) -> None:
@@ -298,7 +318,7 @@ class Program:
         if reading is None:
             kind = type(value).__name__
             raise LeftError(
-                f"looks secret, so its value is not in the code, and it is a {kind}: "
+                f"looks secret, so the {kind} is not in the code: "
                 f"pass it with --env {name}=... and read it from os.environ."
             )
         text = f"{name} = " + reading.format(f'os.environ["{name}"]')
@@ -315,10 +335,9 @@ class Program:
         self._add_piece(name, Piece(text, needs), writer.needs)
 
     def _add_piece(self, name: str, piece: Piece, scope: Scope) -> None:
-        if any(path[0] == name for path in piece.names.now):
-            raise LeftError(
-                "was defined with the help of what had this name before: use two names."
-            )
+        before = any(path[0] == name for path in piece.names.now)
+        if before and not hasattr(builtins, name):
+            raise LeftError(f"is made from an earlier {name}: give the two different names.")
         self._pieces[name] = piece
         for path in sorted(piece.names.now | piece.names.later):
             self._take(path, scope, name)
@@ -337,9 +356,7 @@ def _found(name: str, scope: Scope) -> Any:
 def _is_builtin(name: str, value: object) -> bool:
     """Whether Python has it everywhere; what a notebook alone has is none."""
     if name == "get_ipython":
-        raise LeftError(
-            "is there in notebooks only: remove it, and what starts with % or !, from the code."
-        )
+        raise LeftError("exists only in notebooks: remove it and any line that starts with % or !.")
     if not hasattr(builtins, name) or name == "display":
         return False
     home = getattr(value, "__module__", None) or ""
@@ -347,7 +364,7 @@ def _is_builtin(name: str, value: object) -> bool:
 
 
 def _is_same(one: object, other: object) -> bool:
-    return one is other or (type(one) is type(other) and one == other and type(one) in _PLAIN)
+    return one is other or (type(one) in _PLAIN and type(one) is type(other) and one == other)
 
 
 def _is_remade(name: str, value: object, stated: Statement) -> bool:
@@ -389,10 +406,9 @@ def _is_future_class(kind: type, found: Statement) -> bool:
 
 
 def _cannot(value: object, why: str) -> LeftError:
-    if isinstance(value, io.IOBase):
-        return LeftError("is an open file, which cannot come along: open it in the function.")
-    if not why:
-        return LeftError(
-            f"is {described(value)}, which cannot come along: create it in the function."
-        )
-    return LeftError(f"is {described(value)} that {why}")
+    if why:
+        return LeftError(f"is {described(value)} that {why}")
+    what, make = (
+        ("an open file", "open") if isinstance(value, io.IOBase) else (described(value), "create")
+    )
+    return LeftError(f"is {what}, which cannot be put into the code: {make} it in the function.")
