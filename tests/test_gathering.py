@@ -334,6 +334,12 @@ PROGRAMS = {
         "a\n b",
     ),
     "a coroutine": ("async def train():\n    print(1)", "1"),
+    "a table of functions and classes": (
+        "from math import sqrt as root\nimport operator\ndef own(x):\n    return -x",
+        "table = {'own': own, 'root': root, 'int': int, 'add': operator.add}",
+        "def train():\n    print([f(4) for f in [*table.values()][:3]], table['add'](1, 2))",
+        "[-4, 2.0, 4] 3",
+    ),
     "a path": (
         "from pathlib import Path as P\nroot = P('/data') / 'x'",
         "def train():\n    print(root.name)",
@@ -409,11 +415,10 @@ def test_a_file_that_was_run(notebook: Notebook, tmp_path: Path) -> None:
 
 
 def test_what_ipython_puts_in_place_of_builtins(notebook: Notebook) -> None:
-    def open_() -> None:
-        """Stand for its `open`, which is a variable of the notebook."""
-
-    open_.__module__ = "IPython.core.interactiveshell"
-    notebook.namespace["open"] = open_
+    own: dict[str, Any] = {"__name__": "IPython.core.interactiveshell"}
+    wrap = "import functools\n@functools.wraps(open)\ndef modified(file): raise ValueError"
+    exec(wrap, own)
+    notebook.namespace["open"] = own["modified"]
     notebook.run("def train():\n    print(open('/dev/null').read() == '')")
 
     assert complete(notebook.gather()) == "True"

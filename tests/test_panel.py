@@ -327,6 +327,7 @@ def test_a_function_brings_what_it_uses(panel: Panel) -> None:
     answer = panel.load("name", "train")
 
     assert (answer["ok"], answer["message"]) == (True, "")
+    assert "modified_open" not in panel.state["source"]  # IPython has its own
     panel.run(panel.state["source"], name="gathered")
     assert "says 2 0.25 2 open" in panel.kernel.run("%pytorchjob logs gathered")
 

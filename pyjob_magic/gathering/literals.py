@@ -31,11 +31,11 @@ class Writer:
     Attributes
     ----------
     needs
-        The classes that the text names.
+        The classes and functions that the text names.
     """
 
     def __init__(self) -> None:
-        self.needs: dict[str, type] = {}
+        self.needs: dict[str, object] = {}
         self._left = MOST
         self._around: set[int] = set()  # what is being written: it may hold itself
 
@@ -63,6 +63,8 @@ class Writer:
         if kind is dict:
             self._refuse_secrets(value)
             return f"{{{self._joined(value.items(), ': ')}}}"
+        if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
+            return self._spent(self._named(value))
         if isinstance(value, enum.Enum):
             return self._member(value)
         if kind in _CALLS and getattr(value, "tzinfo", None) is None:
@@ -115,13 +117,14 @@ class Writer:
     def _joined(self, items: Iterable[tuple[Any, Any]], between: str) -> str:
         return ", ".join(f"{self.write(key)}{between}{self.write(each)}" for key, each in items)
 
-    def _named(self, kind: type) -> str:
-        if "." in kind.__qualname__ or hasattr(builtins, kind.__qualname__):
-            raise UnwritableError(
-                f"needs {kind.__module__}.{kind.__qualname__}: create it in the function."
-            )
-        self.needs[kind.__qualname__] = kind
-        return kind.__qualname__
+    def _named(self, value: Callable[..., Any]) -> str:
+        name = value.__qualname__
+        if getattr(builtins, name, None) is value:
+            return name
+        if not name.isidentifier() or hasattr(builtins, name):
+            raise UnwritableError(f"needs {value.__module__}.{name}: create it in the function.")
+        self.needs[name] = value
+        return name
 
     def _refuse_secrets(self, content: Mapping[Any, Any]) -> None:
         for name, value in content.items():

@@ -359,7 +359,8 @@ def _is_builtin(name: str, value: object) -> bool:
         raise LeftError("exists only in notebooks: remove it and any line that starts with % or !.")
     if not hasattr(builtins, name) or name == "display":
         return False
-    home = getattr(value, "__module__", None) or ""
+    around = getattr(value, "__globals__", {})  # a wrapper says the module of what it wraps
+    home = around.get("__name__") or getattr(value, "__module__", None) or ""
     return value is getattr(builtins, name) or home.startswith(_SHELL)
 
 
