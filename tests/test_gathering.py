@@ -504,7 +504,10 @@ LEFT = {
     ),
     "one within a list": ("thing = [{1: object()}]", "thing is a list that holds an object"),
     "one of a class of the notebook": ("class A:\n    pass\nthing = A()", "thing is an A, which"),
-    "a method of an object": ("thing = [].append", "thing is a builtin_function_or_method"),
+    "a method of an object": (
+        "thing = [].append",
+        "thing is a builtin_function_or_method, which cannot",
+    ),
     "too much": ("thing = [*range(10_000)]", "thing is a list that takes more than 20,000"),
     "itself": ("thing = []\nthing.append(thing)", "thing is a list that holds itself"),
     "nothing": ("", "thing is not defined in this notebook."),

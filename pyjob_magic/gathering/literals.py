@@ -63,7 +63,7 @@ class Writer:
         if kind is dict:
             self._refuse_secrets(value)
             return f"{{{self._joined(value.items(), ': ')}}}"
-        if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
+        if isinstance(value, _CALLABLE) and value.__module__:  # a method of a list has none
             return self._spent(self._named(value))
         if isinstance(value, enum.Enum):
             return self._member(value)
@@ -189,6 +189,7 @@ _CALLS = {  # their repr is a call
     *(datetime.date, datetime.time, datetime.datetime, datetime.timedelta),
     *(decimal.Decimal, fractions.Fraction),
 }
+_CALLABLE = (type, types.FunctionType, types.BuiltinFunctionType)
 _BRACKETS: Mapping[type, tuple[str, str]] = {
     list: ("[", "]"),
     tuple: ("(", ")"),
