@@ -684,6 +684,6 @@ def test_what_is_no_function(notebook: Notebook) -> None:
 
     assert notebook.gather("text") == Gathered("print(1)")
     assert "there is no 'nobody'" in notebook.refusal("nobody")
-    assert "it is a int" in notebook.refusal("number")
-    assert "it is a type" in notebook.refusal("A")
+    assert "of type int" in notebook.refusal("number")
+    assert "of type type" in notebook.refusal("A")
     assert "made is a function whose source cannot be found" in notebook.refusal("made")
