@@ -75,7 +75,6 @@ _LABELS = {
     "from_": "Start from",
     "out_job": "Assign to",
 }
-_PLACEHOLDERS = {"name": "generated if empty"}
 _DEFAULT = re.compile(r"\(([^()]*)\)\.$")
 _MAGIC = re.compile(r"%%pytorchjob(?:\s+(.*))?")
 
@@ -139,7 +138,7 @@ def _placeholder(field: str, option: Option, profile: Profile) -> str:
     if setting := profile.settings.get(field):
         return shown(field, setting.value)
     default = _DEFAULT.search(option.help)
-    return _PLACEHOLDERS.get(field) or (default[1] if default else "")
+    return default[1] if default else ""
 
 
 # -- checks --------------------------------------------------------------------------------------

@@ -98,10 +98,12 @@ class JobOptions:
     """
 
     name: str | None = _said(
-        "Name of the PyTorchJob, unique in its namespace (one is made).", "NAME", values.job_name
+        "Name of the PyTorchJob, unique in its namespace (generated if empty).",
+        "NAME",
+        values.job_name,
     )
     workers: int | None = _said(
-        "Worker replicas beside the Master (0).", "N", values.count(0), short="-w", choices=_COUNTS
+        "Worker replicas besides the Master (0).", "N", values.count(0), short="-w", choices=_COUNTS
     )
     gpus: int | None = _said("GPUs of each replica (0).", "N", values.count(0), choices=_COUNTS)
     gpu_resource: str | None = _said(
@@ -139,10 +141,10 @@ class JobOptions:
         repeat=True,
     )
     restart_policy: str | None = _choice(
-        "When a replica that ended is started again (Never).", "POLICY", RESTART_POLICIES
+        "When to restart a replica that has ended (Never).", "POLICY", RESTART_POLICIES
     )
     backoff_limit: int | None = _said(
-        "Runs of a failing container before the job fails; without effect under Never (3).",
+        "Runs of a failing container before the job fails; no effect with Never (3).",
         "N",
         values.count(0),
     )
@@ -202,19 +204,19 @@ class JobOptions:
         choices=("pvc:", "secret:", "configmap:", "memory:"),
     )
     queue: str | None = _said(
-        "Kueue's queue, which starts the job when there is room.", "NAME", values.queue
+        "Kueue queue that starts the job when there is room.", "NAME", values.queue
     )
     priority_class: str | None = _said(
         "Priority class of the replicas.", "NAME", values.object_name
     )
     pod_template: str | Mapping[str, Any] | None = _said(
-        "Pod template under what the options say, YAML or JSON.",
+        "Pod template, YAML or JSON; options override it.",
         "FILE",
         values.document,
         write=values.file_name,
     )
     patch: list[str | Mapping[str, Any]] | None = _said(
-        "Merge patch on the finished manifest: JSON, YAML or @FILE.",
+        "Merge patch applied to the finished manifest: JSON, YAML or @FILE.",
         "PATCH",
         values.documents,
         write=values.document_text,
@@ -262,10 +264,10 @@ class CellOptions(JobOptions):
         "Context of the kubeconfig, for --on kubernetes (the current one).", "NAME"
     )
     profile: str | None = _said(
-        "Profile of the settings that says what the line does not (the default one).", "NAME"
+        "Settings profile for what the line does not say (the default one).", "NAME"
     )
     dry_run: str | None = _choice(
-        "Show the manifest and submit nothing; =server lets the API check it too.",
+        "Show the manifest without submitting it; =server also lets the API check it.",
         "[=client|server]",
         DRY_RUNS,
     )
