@@ -334,12 +334,12 @@ def test_a_function_brings_what_it_uses(panel: Panel) -> None:
 
 def test_what_a_function_cannot_bring_is_said(panel: Panel) -> None:
     """What it needs to be called with, too; what is no function is refused."""
-    panel.kernel.run("import os\nframe = object()\nAPI_TOKEN = 'abcdef'")
-    panel.kernel.run("def train(lr): print(os, lr, frame, API_TOKEN)\ndef shell():\n    !ls")
+    panel.kernel.run("import os\nframe = object()\nHUB_TOKEN = 'abcdef'")
+    panel.kernel.run("def train(lr): print(os, lr, frame, HUB_TOKEN)\ndef shell():\n    !ls")
 
     answer = panel.load("name", "train")
     assert answer["ok"]
-    for said in ("frame is an object", "--env API_TOKEN=...", "train(lr=...)"):
+    for said in ("frame is an object", "--env HUB_TOKEN=...", "train(lr=...)"):
         assert said in answer["message"]
     assert "abcdef" not in panel.state["source"]
     assert "any line that starts with % or !" in panel.load("name", "shell")["message"]
