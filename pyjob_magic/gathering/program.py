@@ -29,7 +29,7 @@ _OF_THE_MACHINE = {  # a value that was made with one of them is another one els
     *("get_rank", "get_world_size", "cpu_count", "environ", "getenv", "getpid", "gethostname"),
 }
 _REMADE = {  # values that their statement makes again, and nothing changes
-    *("functools.partial", "functools._lru_cache_wrapper", "functools._SingleDispatchCallable"),
+    *("functools.partial", "functools._lru_cache_wrapper"),
     *("re.Pattern", "logging.Logger", "types.GenericAlias", "types.UnionType"),
     *("operator.itemgetter", "operator.attrgetter", "operator.methodcaller"),
     *("torch.device", "torch.dtype", "builtins.slice"),
