@@ -373,14 +373,14 @@ def test_a_job_becomes_a_form(panel: Panel) -> None:
 
 def test_a_secret_is_looked_up_again(panel: Panel) -> None:
     """It is in no line, and in no history."""
-    panel.run(name="secret", env=["HUB_TOKEN=abc"])
+    panel.run(name="secret", env=["API_TOKEN=abc"])
     uid = panel.row("secret", "history")["uid"]
 
     assert panel.load("history", uid)["ok"]
-    assert panel.state["values"]["env"] == ["HUB_TOKEN={HUB_TOKEN}"]
-    panel.kernel.run("HUB_TOKEN = 'xyz'")
+    assert panel.state["values"]["env"] == ["API_TOKEN={API_TOKEN}"]
+    panel.kernel.run("API_TOKEN = 'xyz'")
     assert panel.load("history", uid)["ok"]
-    assert panel.state["values"]["env"] == ["HUB_TOKEN=xyz"]
+    assert panel.state["values"]["env"] == ["API_TOKEN=xyz"]
 
 
 def test_nothing_that_a_job_says_is_evaluated(panel: Panel, tmp_path: Path) -> None:
