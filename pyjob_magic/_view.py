@@ -141,7 +141,7 @@ def _absent(name: str, *, ended: bool, seen: bool) -> Json:
     return {
         "name": name,
         "phase": _states.absent(ended=ended, seen=seen),
-        "tone": "idle",
+        "tone": "none",
         "node": "",
         "restarts": 0,
         "exit": None,

@@ -106,7 +106,7 @@ def test_replicas_in_the_order_in_which_they_were_asked_for() -> None:
 
     master, failed, pulling = _view.replicas(["master-0", "worker-0", "worker-1"], pods)
 
-    assert (master["phase"], master["tone"]) == ("not started", "idle")
+    assert (master["phase"], master["tone"]) == ("not started", "none")
     assert (failed["tone"], failed["exit"], failed["restarts"]) == ("bad", 1, 2)
     assert (pulling["tone"], pulling["reason"]) == ("bad", "ImagePullBackOff")
 
@@ -123,7 +123,7 @@ def test_a_replica_without_a_pod(over: bool, seen: tuple[str, ...], phase: str) 
     """It has not begun, or was removed: the operator does so when a job ends."""
     (shown,) = _view.replicas(["master-0"], (), ended=over, seen=seen)
 
-    assert (shown["phase"], shown["tone"]) == (phase, "idle")
+    assert (shown["phase"], shown["tone"]) == (phase, "none")
 
 
 def test_a_replica_that_is_being_deleted() -> None:

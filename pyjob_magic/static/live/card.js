@@ -173,7 +173,7 @@ class LiveCard {
     const head = this.#data("head");
     this.head.render(head, this.kernel.live, theme);
     this.details.render(head.metadata ?? []);
-    attribute(this.root, "data-tone", head.gone ? "idle" : head.tone);
+    attribute(this.root, "data-tone", head.gone ? "none" : head.tone);
     attribute(this.root, "aria-label", `PyTorchJob ${head.name}`);
   }
 

@@ -33,7 +33,7 @@ class Head {
   render(head, live, theme) {
     say(this.name, head.name);
     say(this.place, [head.target, head.namespace].filter(Boolean).join(" / "));
-    this.#state(head.gone ? "Deleted" : head.state, head.gone ? "idle" : head.tone);
+    this.#state(head.gone ? "Deleted" : head.state, head.gone ? "none" : head.tone);
     this.actions.render(head.actions ?? [], live, head.name);
     const lost = `No kernel is attached; this is the last known state. Run %load_ext pyjob_magic and ${head.open_command} to reattach.`;
     say(this.link, live ? head.status : lost);
