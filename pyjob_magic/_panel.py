@@ -1,7 +1,7 @@
 """The panel: a form for a job, the jobs that there are, and those that there were.
 
 The front end draws what it is told and says what is typed; see `_form` for the fields, `_draft` for
-what is wrong with them, `_board` for the jobs.
+what is wrong with them, `_lookout` for the jobs.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from pyjob_magic._card import Card
 from pyjob_magic._compared import Side
 from pyjob_magic._draft import Draft, look_at
 from pyjob_magic._live import LiveCard, view_of
+from pyjob_magic._lookout import Lookout
 from pyjob_magic._monitor import fractions
 from pyjob_magic._past import Entry, PastJob
 from pyjob_magic._pastmonitor import PastMonitor
 from pyjob_magic._tables import asked as asked_for
 from pyjob_magic._tables import framed
-from pyjob_magic.client import Client
 from pyjob_magic.connection import Connection
 from pyjob_magic.errors import ApiError, ExistsError, OptionError, PyJobError
 from pyjob_magic.gathering import gather
@@ -56,12 +56,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_APART = 0.05  # seconds between two tellings of the jobs
-_SHARE = 0.3  # of one processor, that telling of them may take
-_PROGRESS_APART = 2.0  # seconds between two looks at how far jobs have come
-_UNSEEN = 300.0  # seconds that nobody sees the panel, after which jobs are followed no longer
 _TYPING = 0.5  # seconds that a place is in the form before its jobs are followed
-_AGAIN = 10.0  # seconds until jobs are asked for again where nobody has answered
 _MOST_PAST = 500  # jobs of the history that are shown
 
 
@@ -104,15 +99,12 @@ class Panel:
         self._sending = threading.Lock()
         self._cards: dict[str, LiveCard] = {}  # by id of their widgets
         self._place: tuple[Any, ...] | None = None  # whose jobs and offers are shown
-        self._board: Board | None = None
-        self._moving = threading.RLock()  # held while the place or its board is exchanged
+        self._lookout = Lookout(self._tell_board, self._in_background)
+        self._done: dict[str, float] = {}  # how far the jobs have come that were told of
+        self._moving = threading.RLock()  # held while the place is exchanged
         self._move: threading.Timer | None = None  # to the place that is typed
-        self._keeping = False  # whether a thread tells of the jobs
-        self._seen = threading.Event()  # set while somebody sees the panel, as far as is known
-        self._seen.set()
         self._end_offers: Callable[[], None] = lambda: None
         self._left: dict[str, str] = {}
-        self._changed = threading.Event()
         self._problem = ""  # with what is said in the form
         self._looked: tuple[Draft, Mapping[str, Any], int] = (Draft(), {}, 0)  # what was told last
         self._text = ""  # what the history is searched for
@@ -156,7 +148,7 @@ class Panel:
         self._set(values=values, source=source)
         self._look(values, source, revision=self._looked[2])
         self._show_history()
-        self._keep()
+        self._lookout.work()
 
     # -- what the front end says ------------------------------------------------------------------
 
@@ -201,7 +193,7 @@ class Panel:
 
     def _tell_taken(self) -> None:
         """Say whether a job has the name in the form already, and which one is free."""
-        (draft, values, _), board = self._looked, self._board
+        (draft, values, _), board = self._looked, self._lookout.board
         elsewhere = draft.connection and board and draft.connection.client is not board.client
         if board is None or elsewhere:
             self._set(taken=None)
@@ -265,7 +257,7 @@ class Panel:
         by_option: Mapping[str, str] = {}
         if isinstance(error, ExistsError):
             name = str(asked["values"].get("name") or "")
-            free = self._board.free_name(name) if self._board else name
+            free = self._lookout.board.free_name(name) if self._lookout.board else name
             # The server may know of it before it is told of here.
             self._set(taken={"name": name, "free": next_name(name, ()) if free == name else free})
         elif isinstance(error, ApiError):
@@ -395,7 +387,7 @@ class Panel:
             self._end_offers()
             self._set(groups=_form.describe(connection.profile), offers={})
             self._tell_jobs([], "")
-            self._follow(connection.client)
+            self._lookout.move(connection.client)
             self._left = {}
             self._end_offers = offers.look(connection, self._offer)
         self._in_background(partial(self._look_what_is_left, connection))
@@ -411,73 +403,20 @@ class Panel:
                 self._left = left
                 self._tell_again()
 
-    def _follow(self, client: Client | None) -> None:
-        """Follow the jobs of a place instead of those that are followed; of none if it is None."""
-        with self._moving:
-            if self._board is not None:
-                self._board.close()
-            self._board = Board(client, self._changed.set) if client else None
-
     def _note_visibility(self, asked: Json) -> None:
-        if asked["visible"]:
-            self._seen.set()
-            self._keep()
-        else:
-            self._seen.clear()
+        self._lookout.see(visible=asked["visible"])
 
-    def _keep(self) -> None:
-        """See to it that the jobs are told of."""
-        with self._moving:
-            if self._keeping:
-                return
-            self._keeping = True
-            if self._board is None and self._place is not None:
-                self._follow(self._place[0])
-        self._in_background(self._keep_on)
-
-    def _keep_on(self) -> None:
-        try:
-            self._keep_jobs()
-        except Exception:
-            self._keeping = False  # who looks again begins again
-            raise
-
-    def _rests(self) -> bool:
-        """Wait until somebody sees the panel; give up if that is not for long."""
-        if self._seen.wait(_UNSEEN):
-            return False
-        with self._moving:
-            if self._seen.is_set():
-                return False
-            self._follow(None)
-            self._keeping = False
-            return True
-
-    def _keep_jobs(self) -> None:
-        """Tell of the jobs when they have changed, as long as somebody sees that."""
-        done: dict[str, float] = {}
-        while not self._rests():
-            changed = self._changed.wait(_PROGRESS_APART)
-            self._changed.clear()
-            board, begun = self._board, time.thread_time()
-            if board is not None and (changed or fractions() != done):
-                done = fractions()
-                rows = [row | {"progress": done.get(row["uid"])} for row in board.rows()]
-                # Until all are told of, those that were there before are better than some.
-                self._tell_jobs(rows if board.synced else None, board.note)
-                self._tell_taken()
-            if changed:
-                history.note_ends(board.jobs() if board else ())
-            self._show_history()  # a job may have been submitted elsewhere, or has ended
-            if board is not None and board.failed_at is not None:
-                self._follow_again(board, board.failed_at)
-            time.sleep(max(_APART, (time.thread_time() - begun) / _SHARE))
-
-    def _follow_again(self, board: Board, failed_at: float) -> None:
-        """Ask anew for the jobs of a place that does not answer, unless another one is shown."""
-        with self._moving:
-            if self._board is board and time.monotonic() - failed_at > _AGAIN:
-                self._follow(board.client)
+    def _tell_board(self, board: Board | None, changed: bool) -> None:
+        """Tell of the jobs when they have changed, or have come further."""
+        if board is not None and (changed or fractions() != self._done):
+            self._done = fractions()
+            rows = [row | {"progress": self._done.get(row["uid"])} for row in board.rows()]
+            # Until all are told of, those that were there before are better than some.
+            self._tell_jobs(rows if board.synced else None, board.note)
+            self._tell_taken()
+        if changed:
+            history.note_ends(board.jobs() if board else ())
+        self._show_history()  # a job may have been submitted elsewhere, or has ended
 
     def _tell_jobs(self, rows: Sequence[Json] | None, note: str) -> None:
         """Show the jobs, or that there is something to say of those that are shown."""
@@ -550,10 +489,10 @@ class Panel:
         )
 
     def _job(self, uid: str) -> Job:
-        job = self._board.job(uid) if self._board else None
-        if job is None or self._board is None:
+        job = self._lookout.board.job(uid) if self._lookout.board else None
+        if job is None or self._lookout.board is None:
             raise OptionError("Job", "it no longer exists")
-        return Job(self._board.client, job)
+        return Job(self._lookout.board.client, job)
 
     def _past(self, uid: str) -> PastJob:
         if (past := history.get(uid)) is None:
@@ -591,7 +530,11 @@ class Panel:
     def _past_row(self, entry: Entry) -> Json:
         """Return what is shown of a job of the history: how it is, as long as it is there."""
         row = _past_row(entry)
-        job = self._board.job(entry.uid) if self._board and entry.state == "Unknown" else None
+        job = (
+            self._lookout.board.job(entry.uid)
+            if self._lookout.board and entry.state == "Unknown"
+            else None
+        )
         if job is not None:
             row["state"] = _states.state(job)
             row["tone"] = _states.state_tone(row["state"])

@@ -43,6 +43,7 @@ ORDER = [
     ["_monitor"],
     ["_pastmonitor"],
     ["_live", "_board"],
+    ["_lookout"],
     ["connection"],
     ["_profiles", "offers"],
     ["_line"],

@@ -13,7 +13,7 @@ from tests.state import eventually, temporary_home
 
 NAMES = """
 import gc, threading
-import pyjob_magic._panel as module
+import pyjob_magic._lookout as module
 jobs = get_ipython().magics_manager.registry['PyTorchJobMagics'].commands.connection
 def threads(*names): return sorted(
     t.name for t in threading.enumerate() if t.name.startswith(names))
