@@ -469,6 +469,8 @@ class Panel:
             history.remove(past.uid)
         elif action == "rerun":
             self._open_job(self._rerun(past))
+        elif job := self._present(past.uid):  # more is known of it than was kept
+            self._open_job(job, job.card())
         else:
             self._open_card(self._card_of_past(past))
 
@@ -489,10 +491,15 @@ class Panel:
         )
 
     def _job(self, uid: str) -> Job:
-        job = self._lookout.board.job(uid) if self._lookout.board else None
-        if job is None or self._lookout.board is None:
+        if (job := self._present(uid)) is None:
             raise OptionError("Job", "it no longer exists")
-        return Job(self._lookout.board.client, job)
+        return job
+
+    def _present(self, uid: str) -> Job | None:
+        """Return a job that is in the table."""
+        board = self._lookout.board
+        job = board.job(uid) if board else None
+        return Job(board.client, job) if board and job else None
 
     def _past(self, uid: str) -> PastJob:
         if (past := history.get(uid)) is None:

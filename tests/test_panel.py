@@ -614,10 +614,24 @@ def test_a_job_of_the_history_without_code_does_not_fit_into_a_form(panel: Panel
     )
     panel.wait_for("plain", "Succeeded")
     panel.kernel.listen(lambda: panel.row("plain", "history"))
+    uid = panel.row("plain", "history")["uid"]
+    panel.act("delete", uid)
+    panel.wait_for_none("plain")
 
-    panel.act("open", panel.row("plain", "history")["uid"], do="history")
+    panel.act("open", uid, do="history")
 
     assert panel.card()["head"]["actions"] == ["rerun"]
+
+
+def test_a_job_of_the_history_that_is_still_there_has_its_live_card(panel: Panel) -> None:
+    uid = panel.run(name="present")
+    panel.kernel.listen(lambda: panel.row("present", "history"))
+    panel.wait_for("present", "Succeeded")
+
+    assert panel.act("open", uid, do="history")["ok"]
+
+    assert panel.card()["head"]["actions"] == ["delete", "rerun", "panel"]
+    assert [each["phase"] for each in panel.card()["replicas"]] == ["Succeeded"]
 
 
 def test_the_history_is_searched(panel: Panel) -> None:
