@@ -437,8 +437,9 @@ class Panel:
     def _act(self, asked: Json, find: Callable[[str], Job | PastJob]) -> None:
         """Do what a button says with each of the jobs that are selected."""
         if asked["action"] == "compare":
-            found = [find(str(uid)) for uid in asked["uids"]]
-            self._set(compared=_compared.compare([*map(_side, found)]))
+            sides = [_side(find(str(uid))) for uid in asked["uids"]]
+            sides.sort(key=lambda side: side.facts["submitted"])  # what has changed since is new
+            self._set(compared=_compared.compare(sides))
             self._answer("done", asked, ok=True, message="")
             return
         done, failures = [], []

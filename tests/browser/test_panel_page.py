@@ -496,6 +496,15 @@ def test_the_preview_marks_what_differs(open_panel: Open) -> None:
     assert panel.page.evaluate(copied) == panel.get("checked")["yaml"]
 
 
+def test_what_is_not_there_cannot_be_copied(open_panel: Open) -> None:
+    """The clipboard keeps what it has."""
+    panel = open_panel({"source": SOURCE, "values": {"name": "mnist"}})
+    copy = panel.page.get_by_role("button", name="Copy YAML")
+    expect(copy).to_be_visible()
+    panel.set(checked=panel.get("checked") | {"yaml": ""})
+    expect(copy).to_be_hidden()
+
+
 def test_submit_says_what_is_missing(open_panel: Open) -> None:
     """Without code it leads there; then it submits, and shows the card."""
     panel = open_panel({"values": {"name": "mnist"}})

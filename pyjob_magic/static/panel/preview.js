@@ -24,6 +24,7 @@ class Preview {
       this.command,
       copyButton("Copy", () => this.line),
     );
+    this.copy = copyButton("Copy YAML", () => this.yaml);
     this.node = el(
       "section",
       { class: "pj-box", "aria-label": "Preview" },
@@ -32,7 +33,7 @@ class Preview {
         { class: "pj-boxhead" },
         el("h4", {}, "Manifest"),
         this.key,
-        copyButton("Copy YAML", () => this.yaml),
+        this.copy,
       ),
       this.lines,
       this.commandBox,
@@ -40,7 +41,7 @@ class Preview {
   }
 
   render({ yaml = "", marked = [], line: words = "" }) {
-    this.commandBox.hidden = !yaml;
+    this.commandBox.hidden = this.copy.hidden = !yaml;
     this.line = `%%pytorchjob ${words}`.trim();
     say(this.command, this.line);
     const drawn = JSON.stringify([yaml, marked]);
