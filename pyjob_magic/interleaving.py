@@ -46,8 +46,3 @@ def interleaved(parts: Sequence[Part]) -> Iterator[Piece]:
     for (replica, start), group in groupby(timed, itemgetter(1)):
         yield Piece(replica, [line for _, _, line in group], start > begun[replica])
         begun[replica] = start
-
-
-def began(part: Part) -> int:
-    """Return when the first line of a part was printed, in ns since the epoch; 0 if unknown."""
-    return next(part.batch.moments())

@@ -25,7 +25,7 @@ from pyjob_magic.errors import (
     PyJobError,
 )
 from pyjob_magic.informer import News
-from pyjob_magic.interleaving import Part, Piece, began, interleaved
+from pyjob_magic.interleaving import Part, Piece, interleaved
 from pyjob_magic.keptlogs import Keeper, KeptLogs
 from pyjob_magic.models import Pod, PyTorchJob
 from pyjob_magic.overprint import shown
@@ -262,7 +262,7 @@ class Follower:
 
     def _is_old(self, part: Part) -> bool:
         """Whether it was printed before all this began, and others may have printed meanwhile."""
-        return self._several and began(part) < self._begun
+        return self._several and part.batch.began < self._begun
 
     def _merged(self, first: Part) -> Iterator[Lines]:
         """Yield old lines of all replicas by their times; the logs of some come before others'."""

@@ -49,10 +49,14 @@ class Batch(NamedTuple):
         raw = self.raw.split("\n")[start:]  # and nothing behind the last newline
         return Batch(self.lines[start:], "\n".join(raw))
 
+    @property
+    def began(self) -> int:
+        """The time of the first line in ns since the epoch; 0 if it has none."""
+        return _moment(self.raw[: self.raw.find("\n")])
+
     def moments(self) -> Iterator[int]:
         """Yield the time of each line in ns since the epoch; 0 for one that has none."""
-        for stamp, _ in map(_parted, self.raw.removesuffix("\n").split("\n")):
-            yield moment(stamp) if stamp else 0
+        return map(_moment, self.raw.removesuffix("\n").split("\n"))
 
 
 def moment(stamp: str) -> int:
@@ -178,6 +182,12 @@ class StampedLines:
             self._passed += 1
             return self._passed > self._had.lines
         return False
+
+
+def _moment(line: str) -> int:
+    """Return the time of a line, 0 if it has none."""
+    stamp, _ = _parted(line)
+    return moment(stamp) if stamp else 0
 
 
 def _parted(line: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyjob_magic.interleaving import Part, began, interleaved
+from pyjob_magic.interleaving import Part, interleaved
 from pyjob_magic.stamps import Batch
 
 REPLICAS = ("master-0", "worker-0", "worker-1")
@@ -65,7 +65,8 @@ def test_a_line_without_a_time_stays_behind_the_one_before() -> None:
     parts = [part("master-0", (2, "b")), Part("worker-0", lines, False, Batch(lines, raw))]
 
     assert [piece.lines for piece in interleaved(parts)] == [lines, ["b"]]
-    assert began(Part("worker-0", lines[1:], False, Batch(lines[1:], f"{lines[1]}\n"))) == 0
+    assert Batch(lines[1:], f"{lines[1]}\n").began == 0
+    assert parts[0].batch.began == next(parts[0].batch.moments()) > 0
 
 
 @given(st.lists(st.tuples(st.sampled_from(REPLICAS), LINES), max_size=6))
