@@ -207,9 +207,7 @@ class LogBook:
     def _piece(self, who: int, number: int, most: int) -> tuple[list[Numbered], int]:
         part = next(part for part in self._parts if number < part.total(who))
         start = max(number, part.first(who))
-        if start == part.total(who):
-            return [], start
-        if start >= most:
+        if start >= min(most, part.total(who)):
             return [], start
         end = min(most, part.reach(who, start, _PIECE))
         return part.lines(who, start, end, longest=None), end
