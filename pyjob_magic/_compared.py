@@ -52,7 +52,8 @@ class Side:
 
 
 def compare(sides: Sequence[Side]) -> Json:
-    """Return the jobs beside each other, as values of JSON."""
+    """Return the jobs beside each other, the oldest first, as values of JSON."""
+    sides = sorted(sides, key=lambda side: side.facts.get("submitted", ""))
     said = [side.said() for side in sides]
     facts = [dict(side.facts) for side in sides]
     rows = [_row(key, [each.get(key) for each in facts]) for key in _keys(facts)]

@@ -408,9 +408,10 @@ class Panel:
 
     def _tell_board(self, board: Board | None, changed: bool) -> None:
         """Tell of the jobs when they have changed, or have come further."""
-        if board is not None and (changed or fractions() != self._done):
-            self._done = fractions()
-            rows = [row | {"progress": self._done.get(row["uid"])} for row in board.rows()]
+        done = fractions()
+        if board is not None and (changed or done != self._done):
+            self._done = done
+            rows = [row | {"progress": done.get(row["uid"])} for row in board.rows()]
             # Until all are told of, those that were there before are better than some.
             self._tell_jobs(rows if board.synced else None, board.note)
             self._tell_taken()
@@ -438,7 +439,6 @@ class Panel:
         """Do what a button says with each of the jobs that are selected."""
         if asked["action"] == "compare":
             sides = [_side(find(str(uid))) for uid in asked["uids"]]
-            sides.sort(key=lambda side: side.facts["submitted"])  # what has changed since is new
             self._set(compared=_compared.compare(sides))
             self._answer("done", asked, ok=True, message="")
             return
@@ -471,7 +471,7 @@ class Panel:
         elif action == "rerun":
             self._open_job(self._rerun(past))
         elif job := self._present(past.uid):  # more is known of it than was kept
-            self._open_job(job, job.card())
+            self._do("open", job)
         else:
             self._open_card(self._card_of_past(past))
 
@@ -538,13 +538,8 @@ class Panel:
     def _past_row(self, entry: Entry) -> Json:
         """Return what is shown of a job of the history: how it is, as long as it is there."""
         row = _past_row(entry)
-        job = (
-            self._lookout.board.job(entry.uid)
-            if self._lookout.board and entry.state == "Unknown"
-            else None
-        )
-        if job is not None:
-            row["state"] = _states.state(job)
+        if entry.state == "Unknown" and (job := self._present(entry.uid)):
+            row["state"] = _states.state(job.manifest)
             row["tone"] = _states.state_tone(row["state"])
         return row
 

@@ -150,3 +150,14 @@ def test_line_ends_alone_are_a_difference() -> None:
     (found,) = strict(Side("a", source="x\ny"), Side("b", source="x\r\ny"))["diffs"]
 
     assert [sign for sign, *_ in found["lines"]] == ["-", "+", ""]
+
+
+def test_the_older_job_comes_first() -> None:
+    """What has changed since is new, in whatever order they were selected."""
+    new = Side("new", facts={"submitted": "2026-01-01T00:00:02Z"}, source="b")
+    old = Side("old", facts={"submitted": "2026-01-01T00:00:01Z"}, source="a")
+
+    found = strict(new, old)
+
+    assert found["columns"] == ["old", "new"]
+    assert [sign for sign, *_ in found["diffs"][0]["lines"]] == ["-", "+"]

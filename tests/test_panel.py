@@ -545,7 +545,7 @@ def test_a_deleted_job_stays_in_the_history(panel: Panel) -> None:
     assert panel.load("history", uid)["ok"]
     assert panel.state["values"] == {"name": "bygone", "workers": "1"}
     other = panel.run(name="other")
-    assert panel.act("compare", other, uid, do="history")["ok"]
+    assert panel.act("compare", uid, other, do="history")["ok"]
     assert panel.state["compared"]["columns"] == ["bygone", "other"]
     assert panel.act("rerun", uid, do="history")["ok"]
     panel.kernel.listen(lambda: panel.row("bygone-2").get("state") == "Succeeded")
