@@ -93,31 +93,12 @@ class Actions {
 
   #question(action, job) {
     const { label: does, asks, keep } = ACTIONS[action];
-    const id = freshId("pj-question");
-    const leave = () => this.#ask(null, action);
-    const onkeydown = (event) => {
-      if (event.key !== "Escape") return;
-      event.preventDefault();
-      leave();
-    };
-    const button = (name, label, kind, onclick) =>
-      el(
-        "button",
-        {
-          type: "button",
-          class: `pj-button ${kind}`,
-          "data-action": name,
-          "aria-describedby": id,
-          onclick,
-          onkeydown,
-        },
-        label,
-      );
-    return [
-      el("span", { class: "pj-question", id }, asks(job)),
-      button("confirm", does, "pj-danger", () => this.#act(action)),
-      button("keep", keep, "", leave),
-    ];
+    return question(asks(job), {
+      does,
+      keep,
+      confirm: () => this.#act(action),
+      leave: () => this.#ask(null, action),
+    });
   }
 
   /** Ask about an action; null goes back to the button of the one that was asked about before. */

@@ -129,19 +129,12 @@ class Batch {
     const { asks, label, keep = "Keep" } = BATCH[action];
     const rows = this.#able(action);
     const what = rows.length === 1 ? rows[0].name : counted(rows.length, this.noun);
-    const onkeydown = (event) =>
-      event.key === "Escape" && (event.stopPropagation(), this.#ask(null, action));
-    const answer = (name, label, kind, onclick) =>
-      el(
-        "button",
-        { type: "button", class: `pj-button ${kind}`, "data-action": name, onclick, onkeydown },
-        label,
-      );
-    return [
-      el("span", { class: "pj-question" }, asks(what)),
-      answer("confirm", `${label} ${what}`, "pj-danger", () => this.#act(action)),
-      answer("keep", keep, "", () => this.#ask(null, action)),
-    ];
+    return question(asks(what), {
+      does: `${label} ${what}`,
+      keep,
+      confirm: () => this.#act(action),
+      leave: () => this.#ask(null, action),
+    });
   }
 
   #ask(action, before) {
