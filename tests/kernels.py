@@ -25,7 +25,7 @@ class Widget:
     state: dict[str, Any]
     opened: float
     updates: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
-    """When something came, and what."""
+    """When something was sent, in seconds since the epoch, and what."""
     said: list[tuple[dict[str, Any], list[bytes]]] = field(default_factory=list)
     """Messages that are no state, with their buffers."""
 
@@ -107,7 +107,7 @@ class Kernel:
         if kind == "comm_open":
             self.widgets[content["comm_id"]] = Widget(content["data"]["state"], time.monotonic())
         elif kind == "comm_msg":
-            self._update(self.widgets[content["comm_id"]], content["data"], message["buffers"])
+            self._update(self.widgets[content["comm_id"]], message)
         elif kind in ("display_data", "update_display_data"):
             if name := content.get("transient", {}).get("display_id"):
                 self.displays.setdefault(name, []).append(content["data"])
@@ -118,12 +118,13 @@ class Kernel:
         elif kind == "status" and content["execution_state"] == "idle":
             self._ended.add(message["parent_header"].get("msg_id", ""))
 
-    def _update(self, widget: Widget, data: dict[str, Any], buffers: list[Any]) -> None:
+    def _update(self, widget: Widget, message: Message) -> None:
+        data = message["content"]["data"]
         if data["method"] == "update":
             widget.state |= data["state"]
-            widget.updates.append((time.monotonic(), data["state"]))
+            widget.updates.append((message["header"]["date"].timestamp(), data["state"]))
         elif data["method"] == "custom":
-            widget.said.append((data["content"], [bytes(buffer) for buffer in buffers]))
+            widget.said.append((data["content"], [bytes(each) for each in message["buffers"]]))
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import secrets
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -341,10 +340,10 @@ def test_updates_are_few_however_much_is_printed(kernel: Kernel, tmp_path: Path)
     updates = kernel.widgets[card].updates
     kernel.listen(lambda: state(kernel, card)["log"]["total"] > 10_000)
 
-    before, begun = len(updates), time.monotonic()
+    before = len(updates)
     kernel.listen_for(2.0)
-    shown = len(updates) - before
-    assert 5 <= shown <= 10 * (time.monotonic() - begun) + 1
+    sent = [at for at, _ in updates[before:]]  # they may come late, and then many at once
+    assert 5 <= len(sent) <= 10 * (sent[-1] - sent[0]) + 1
     assert max(len(str(told)) for _, told in updates) < 400_000
 
     kernel.send(card, do="visible", visible=False)
